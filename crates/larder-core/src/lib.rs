@@ -1,1 +1,40 @@
-//! x
+//! The larder itself; no HTTP.
+//!
+//! ```text
+//! artifacts builds jobs projects steps   what callers may do, every state change   (the modules that APIs call)
+//! access signed_url                      who asks, and whether that is allowed
+//! collect_garbage check                  what the store does for itself
+//! metadata                               rows: every SQL statement
+//! blobs                                  bytes: local disk, memory
+//! model                                  plain values, no I/O
+//! ```
+//!
+//! Each line may use the lines below it, never those above.
+
+mod access;
+mod artifacts;
+mod blobs;
+mod builds;
+mod check;
+pub mod clock;
+mod collect_garbage;
+mod error;
+mod jobs;
+mod metadata;
+pub mod model;
+mod projects;
+mod signed_url;
+mod steps;
+mod store;
+
+pub use access::{Access, IssuedToken, NewTokenRequest};
+pub use artifacts::{ArtifactFilter, Artifacts, DeletingScope, Holder, Kept, Link, Readable, Received};
+pub use blobs::{ByteStream, Incoming};
+pub use builds::{Announced, AnnouncedNode, BuildFilter, Builds};
+pub use check::{CheckReport, Fault};
+pub use collect_garbage::Swept;
+pub use error::{Error, Lack, Result, TokenFault, What};
+pub use jobs::{JobNodes, JobOfBuild, Jobs, RecentJobs};
+pub use projects::Projects;
+pub use steps::{OUTPUT_CHUNK_BYTES_MAX, Steps};
+pub use store::{Larder, Settings};

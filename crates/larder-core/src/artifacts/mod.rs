@@ -1,0 +1,236 @@
+//! What callers may do with artifacts. Every permission check on artifacts is in this folder.
+
+mod keep;
+mod read;
+
+pub use keep::{Kept, Received};
+pub use read::{Link, Readable};
+
+use crate::access::{Action, Resource, absent, authorize};
+use crate::error::{Error, Result, What};
+use crate::jobs::JobNodes;
+use crate::metadata::artifacts::{self as rows, Conditions, Of};
+use crate::metadata::{audit, blobs, builds};
+use crate::model::{
+    Artifact, ArtifactId, ArtifactState, Build, Cursor, Job, Offset, Page, Principal, Project,
+};
+use crate::store::Store;
+use std::sync::Arc;
+
+/// Artifacts and their bytes.
+#[derive(Clone, Debug)]
+pub struct Artifacts(pub(crate) Arc<Store>);
+
+/// Whose artifacts a list holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Holder<'a> {
+    /// All nodes of a build.
+    Build(&'a Build),
+    /// One node of it.
+    Job(&'a Build, &'a Job),
+}
+
+/// Which artifacts a list holds.
+#[derive(Clone, Debug, Default)]
+pub struct ArtifactFilter {
+    /// In one of these states; empty for all but deleted ones.
+    pub states: Vec<ArtifactState>,
+    /// Of this path, in which `*` stands for any run of characters, `/` included, and nothing else is special.
+    pub path: Option<String>,
+}
+
+/// Which scope is enough to delete.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DeletingScope {
+    /// `delete_artifacts`.
+    Delete,
+    /// `delete_artifacts` or `write_artifacts`, as Buildkite's document says.
+    DeleteOrWrite,
+}
+
+impl Artifacts {
+    /// The artifact of that id in whatever state but deleted, with its project. Needs `read_artifacts`.
+    pub async fn artifact(&self, who: &Principal, id: ArtifactId) -> Result<(Artifact, Project)> {
+        let (artifact, build) = self.by_id(who, id, Action::ReadArtifacts).await?;
+        Ok((artifact, build.project))
+    }
+
+    /// Finished artifacts of all nodes of a job, by node and path; of equal paths only the newest.
+    pub async fn of_nodes(&self, who: &Principal, nodes: &JobNodes) -> Result<Vec<Artifact>> {
+        authorize(who, Action::ReadArtifacts, Resource::build(&nodes.build.project, nodes.build.pk))?;
+        let jobs: Vec<_> = nodes.nodes.iter().map(|node| node.pk).collect();
+        self.0
+            .database
+            .scan(async move |tx| {
+                let mut artifacts = Vec::new();
+                for job in &jobs {
+                    artifacts.append(&mut rows::by_path(tx, *job).await?);
+                }
+                Ok(artifacts)
+            })
+            .await
+    }
+
+    /// A page by number, in order of creation.
+    pub async fn page(
+        &self,
+        who: &Principal,
+        holder: Holder<'_>,
+        filter: &ArtifactFilter,
+        offset: Offset,
+    ) -> Result<Page<Artifact>> {
+        holder.authorize(who)?;
+        let conditions = filter.conditions(holder);
+        let pattern = filter.pattern().map(str::to_owned);
+        self.0
+            .database
+            .scan(async move |tx| {
+                let Some(pattern) = &pattern else {
+                    let total = rows::count(tx, &conditions).await?;
+                    return Ok(Page { items: rows::page(tx, &conditions, offset).await?, total });
+                };
+                let mut items = rows::after(tx, &conditions, None, u32::MAX).await?;
+                items.retain(|artifact| matches_pattern(pattern, artifact.path.as_str()));
+                let total = items.len() as u64;
+                let items = items.into_iter().skip(offset.skip as usize).take(offset.limit as usize).collect();
+                Ok(Page { items, total })
+            })
+            .await
+    }
+
+    /// At most `limit` artifacts after a place, in order of creation.
+    pub async fn after(
+        &self,
+        who: &Principal,
+        holder: Holder<'_>,
+        filter: &ArtifactFilter,
+        cursor: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Vec<Artifact>> {
+        holder.authorize(who)?;
+        let conditions = filter.conditions(holder);
+        self.0.database.scan(async move |tx| rows::after(tx, &conditions, cursor, limit).await).await
+    }
+
+    /// Deletes an artifact: it answers as not found at once, and its bytes are freed by the sweeper.
+    pub async fn delete(&self, who: &Principal, id: ArtifactId, scope: DeletingScope) -> Result<()> {
+        let action = match scope {
+            DeletingScope::Delete => Action::DeleteArtifacts,
+            DeletingScope::DeleteOrWrite => Action::DeleteArtifactsAsWriter,
+        };
+        let (artifact, build) = self.by_id(who, id, action).await?;
+        let (who, now) = (who.clone(), self.0.clock.now());
+        self.0
+            .database
+            .write(async move |tx| {
+                if !rows::move_on(tx, artifact.number, artifact.state, ArtifactState::Deleted, now).await? {
+                    return Err(Error::Conflict("the artifact has just changed; look at it again".into()));
+                }
+                if artifact.state == ArtifactState::Finished {
+                    let bytes = i64::try_from(artifact.size).unwrap_or(0);
+                    builds::add_to_counts(tx, artifact.build_pk, artifact.job_pk, -1, -bytes).await?;
+                }
+                if let Some(blob) = artifact.blob_pk {
+                    blobs::condemn_unless_used(tx, blob, now).await?;
+                }
+                let what = format!("{} artifact {}", build.project.slug(), artifact.id);
+                audit::record(tx, now, &who, "delete artifact", &what).await
+            })
+            .await
+    }
+
+    /// The artifact and its build, after asking whether `action` is allowed.
+    async fn by_id(&self, who: &Principal, id: ArtifactId, action: Action) -> Result<(Artifact, Build)> {
+        let found = self
+            .0
+            .database
+            .read(async move |tx| match rows::by_id(tx, id).await? {
+                Some(artifact) => Ok(builds::by_pk(tx, artifact.build_pk).await?.map(|build| (artifact, build))),
+                None => Ok(None),
+            })
+            .await?;
+        let (artifact, build) = found.ok_or_else(|| absent(who, What::Artifact))?;
+        let resource = Resource::job(&build.project, build.pk, artifact.job_pk);
+        match authorize(who, action, resource) {
+            Err(Error::NotFound(_)) => return Err(Error::NotFound(What::Artifact)),
+            other => other?,
+        }
+        if artifact.state == ArtifactState::Deleted {
+            return Err(Error::NotFound(What::Artifact));
+        }
+        Ok((artifact, build))
+    }
+}
+
+impl<'a> Holder<'a> {
+    fn authorize(self, who: &Principal) -> Result<()> {
+        let resource: Resource<'a> = match self {
+            Self::Build(build) => Resource::build(&build.project, build.pk),
+            Self::Job(build, job) => Resource::job(&build.project, build.pk, job.pk),
+        };
+        authorize(who, Action::ReadArtifacts, resource)
+    }
+}
+
+impl ArtifactFilter {
+    fn conditions(&self, holder: Holder<'_>) -> Conditions {
+        let states = if self.states.is_empty() {
+            ArtifactState::ALL.into_iter().filter(|state| *state != ArtifactState::Deleted).collect()
+        } else {
+            self.states.clone()
+        };
+        let of = match holder {
+            Holder::Build(build) => Of::Build(build.pk),
+            Holder::Job(_, job) => Of::Job(job.pk),
+        };
+        let path = self.path.clone().filter(|path| !path.contains('*'));
+        Conditions { of, states, path }
+    }
+
+    fn pattern(&self) -> Option<&str> {
+        self.path.as_deref().filter(|path| path.contains('*'))
+    }
+}
+
+/// `*` is any run of characters, `/` included; everything else stands for itself; both ends are anchored. Linear in the
+/// length of the text for each `*`, whatever the pattern.
+fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts = parts.peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.len() >= part.len() && rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, text: &str, expected: bool) {
+        assert_eq!(matches_pattern(pattern, text), expected, "{pattern} on {text}");
+    }
+
+    #[test]
+    fn a_star_crosses_folders_and_nothing_else_is_special() {
+        check("*.zip", "out/x.zip", true);
+        check("RELEASES", "out/RELEASES", false);
+        check("dist/**/*", "dist/index.html", false);
+        check("dist/**/*", "dist/a/index.html", true);
+        check("*", "anything/at/all", true);
+        check("a?c", "abc", false);
+        check("[ab]", "[ab]", true);
+        check("a*b*c", "a-b-b-c", true);
+        check("a*a", "a", false);
+        check("*é", "café", true);
+    }
+}

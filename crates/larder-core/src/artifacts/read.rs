@@ -1,0 +1,127 @@
+//! The bytes of artifacts, and links that stand for the right to read them.
+
+use crate::access::{Access, Action, Resource, absent, authorize};
+use crate::artifacts::Artifacts;
+use crate::blobs::ByteStream;
+use crate::error::{Error, Result, TokenFault, What};
+use crate::metadata::artifacts as rows;
+use crate::metadata::blobs;
+use crate::model::{Artifact, ArtifactId, ArtifactState, Build, ByteRange, Job, Principal};
+use crate::signed_url::{Claim, Purpose, Subject};
+
+/// A finished artifact that the caller may read: there is no other way to its bytes.
+#[derive(Clone, Debug)]
+pub struct Readable(Artifact);
+
+impl Readable {
+    /// The artifact.
+    pub fn artifact(&self) -> &Artifact {
+        &self.0
+    }
+}
+
+/// A link that stands for the right to read one artifact for a minute.
+#[derive(Clone)]
+pub struct Link {
+    /// What follows `/d/` in the address.
+    pub token: String,
+    /// The artifact to which it leads.
+    pub artifact: Artifact,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Link").field("artifact", &self.artifact.id).finish_non_exhaustive()
+    }
+}
+
+impl Artifacts {
+    /// The artifact of that id, for reading.
+    pub async fn readable(&self, who: &Principal, id: ArtifactId) -> Result<Readable> {
+        let (artifact, _) = self.by_id(who, id, Action::ReadArtifacts).await?;
+        finished(artifact)
+    }
+
+    /// The newest finished artifact of a node under that path or alias, for reading.
+    pub async fn readable_by_path(&self, who: &Principal, build: &Build, job: &Job, path: &str) -> Result<Readable> {
+        authorize(who, Action::ReadArtifacts, Resource::job(&build.project, build.pk, job.pk))?;
+        let (pk, wanted) = (job.pk, path.to_owned());
+        let found = self
+            .0
+            .database
+            .read(async move |tx| match rows::newest(tx, pk, &wanted).await? {
+                Some(artifact) => Ok(Some(artifact)),
+                None => rows::newest_by_alias(tx, pk, &wanted).await,
+            })
+            .await?;
+        finished(found.ok_or_else(|| absent(who, What::Artifact))?)
+    }
+
+    /// Signs a link to the artifact of that id, in the caller's name.
+    pub async fn link(&self, who: &Principal, id: ArtifactId) -> Result<Link> {
+        let artifact = self.readable(who, id).await?.0;
+        let claim = Claim {
+            purpose: Purpose::Download,
+            target: artifact.id.0,
+            subject: Subject::of(who).ok_or(Error::Unauthenticated)?,
+            expires_at: Purpose::Download.expiry(self.0.clock.now()),
+        };
+        Ok(Link { token: self.0.keys.sign(&claim), artifact })
+    }
+
+    /// The artifact to which a link leads, if the link is good now and whoever asked for it may still read.
+    pub async fn readable_by_link(&self, token: &str) -> Result<Readable> {
+        let claim = self.0.keys.verify(token, Purpose::Download, self.0.clock.now())?;
+        let principal = match claim.subject {
+            Subject::Operator => Principal::Operator,
+            Subject::Token(id) => Access(self.0.clone()).principal_of_token(id).await?,
+        };
+        // Whoever holds the link learns no more than that it does not work any more.
+        let readable = self.readable(&principal, ArtifactId(claim.target)).await;
+        readable.map_err(|error| match error {
+            Error::NotFound(_) | Error::Forbidden(_) | Error::Unauthenticated => Error::NotFound(What::Artifact),
+            other => other,
+        })
+    }
+
+    /// The bytes of an artifact, or a range of them. A read of the whole is checked as it passes: bytes that are not
+    /// those that were kept end in an error, never in a complete answer.
+    pub async fn open(&self, readable: &Readable, range: Option<ByteRange>) -> Result<ByteStream> {
+        let artifact = &readable.0;
+        if let Some(range) = range
+            && (range.start >= range.end || range.end > artifact.size)
+        {
+            return Err(Error::RangeNotSatisfiable { size: artifact.size });
+        }
+        let blob = artifact.blob_pk.ok_or(Error::NotFound(What::Artifact))?;
+        let found = self
+            .0
+            .database
+            .read(async move |tx| Ok((blobs::by_pk(tx, blob).await?, blobs::extents(tx, blob).await?)))
+            .await?;
+        let (Some(blob), extents) = found else { return Err(Error::NotFound(What::Artifact)) };
+        let whole = ByteRange { start: 0, end: artifact.size };
+        let stream = self.0.blobs.open(&extents, range.unwrap_or(whole))?;
+        Ok(match range {
+            None => stream.checked(blob.digests.crc32),
+            Some(_) => stream,
+        })
+    }
+}
+
+fn finished(artifact: Artifact) -> Result<Readable> {
+    match artifact.state {
+        ArtifactState::Finished => Ok(Readable(artifact)),
+        ArtifactState::Expired => Err(Error::Expired(What::Artifact)),
+        ArtifactState::New | ArtifactState::Error | ArtifactState::Deleted => Err(Error::NotFound(What::Artifact)),
+    }
+}
+
+impl From<crate::signed_url::Refusal> for Error {
+    fn from(refusal: crate::signed_url::Refusal) -> Self {
+        match refusal {
+            crate::signed_url::Refusal::Expired => Self::InvalidToken(TokenFault::Expired),
+            crate::signed_url::Refusal::Forged => Self::InvalidToken(TokenFault::Unknown),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Frees what nothing needs any more: bytes of deleted artifacts, uploads that were given up, bytes that no row names.
+
+use crate::error::Result;
+use crate::metadata::{artifacts, blobs};
+use crate::store::Larder;
+
+/// Rows handled in one transaction.
+const BATCH: u32 = 500;
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+pub struct Swept {
+    /// Announced artifacts whose bytes never came, and which are `error` now.
+    pub abandoned: u64,
+    /// Files whose last artifact was deleted.
+    pub freed: u64,
+    /// Files that no row named.
+    pub orphans: u64,
+}
+
+impl Larder {
+    /// Frees what can be freed now. Safe at any time, and again after a crash in its middle.
+    pub async fn collect_garbage(&self) -> Result<Swept> {
+        let now = self.store.clock.now();
+        let abandoned = self.store.database.write(async move |tx| artifacts::fail_overdue(tx, now).await).await?;
+        // From `deleting` no blob comes back, so its bytes may go whatever uploads arrive meanwhile.
+        while self.store.database.write(async move |tx| blobs::begin_deleting(tx, now, BATCH).await).await? > 0 {}
+        let freed = self.free_condemned_containers().await?;
+        let orphans = self.remove_orphans().await?;
+        Ok(Swept { abandoned, freed, orphans })
+    }
+
+    async fn free_condemned_containers(&self) -> Result<u64> {
+        let mut freed = 0;
+        loop {
+            let batch = self.store.database.scan(async |tx| blobs::condemned_containers(tx, BATCH).await).await?;
+            if batch.is_empty() {
+                return Ok(freed);
+            }
+            for (_, key) in &batch {
+                self.store.blobs.delete(key).await?;
+            }
+            freed += batch.len() as u64;
+            self.store
+                .database
+                .write(async move |tx| {
+                    for (container, _) in &batch {
+                        blobs::forget_container(tx, *container).await?;
+                    }
+                    Ok(())
+                })
+                .await?;
+        }
+    }
+
+    async fn remove_orphans(&self) -> Result<u64> {
+        let orphans = self.orphans().await?;
+        for key in &orphans {
+            self.store.blobs.delete(key).await?;
+        }
+        Ok(orphans.len() as u64)
+    }
+
+    /// Keys of bytes that no row names. Bytes whose row may still come are not among the keys that the store lists, and
+    /// the rows are read after that list.
+    pub(crate) async fn orphans(&self) -> Result<Vec<String>> {
+        let mut orphans = Vec::new();
+        let keys = self.store.blobs.keys().await?;
+        for batch in keys.chunks(BATCH as usize) {
+            let batch = batch.to_vec();
+            let mut unknown = self
+                .store
+                .database
+                .scan(async move |tx| {
+                    let mut unknown = Vec::new();
+                    for key in &batch {
+                        if !blobs::container_is_known(tx, key).await? {
+                            unknown.push(key.clone());
+                        }
+                    }
+                    Ok(unknown)
+                })
+                .await?;
+            orphans.append(&mut unknown);
+        }
+        Ok(orphans)
+    }
+}

@@ -1,0 +1,180 @@
+//! The meanings with which the larder says no. Each API finds its own words and status for them.
+
+use crate::model::{Role, Scope};
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something was not done. Nothing here knows HTTP.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller named no credential and the thing needs one.
+    #[error("a token is needed")]
+    Unauthenticated,
+    /// The caller named a credential that is unknown, malformed, expired or revoked.
+    #[error("the token is not valid: {0}")]
+    InvalidToken(TokenFault),
+    /// The caller may see the thing but not do this with it.
+    #[error("not allowed: {0}")]
+    Forbidden(Lack),
+    /// There is no such thing, or the caller may not know of it.
+    #[error("no {0} found")]
+    NotFound(What),
+    /// The thing was there and its retention is over.
+    #[error("{0} has expired")]
+    Expired(What),
+    /// The state of the thing does not allow it.
+    #[error("{0}")]
+    Conflict(String),
+    /// A value given by the caller is mistaken.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// Which value.
+        field: &'static str,
+        /// What is wrong with it and what would be right.
+        reason: String,
+    },
+    /// More bytes than the limit.
+    #[error("larger than the limit of {limit} bytes")]
+    TooLarge {
+        /// Bytes.
+        limit: u64,
+    },
+    /// No byte of the asked range exists.
+    #[error("the range lies outside the {size} bytes")]
+    RangeNotSatisfiable {
+        /// Bytes of the whole.
+        size: u64,
+    },
+    /// The client stopped sending.
+    #[error("the upload was interrupted: {0}")]
+    UploadInterrupted(String),
+    /// No space is left for bytes or rows.
+    #[error("no space is left on the store")]
+    StorageFull,
+    /// A store is away; trying again later helps.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// A fault of ours or of the machine.
+    #[error("{context}: {source}")]
+    Internal {
+        /// What we were doing, in the imperative.
+        context: &'static str,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// What there is none of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum What {
+    /// An organization.
+    Organization,
+    /// A project.
+    Project,
+    /// A build.
+    Build,
+    /// A job.
+    Job,
+    /// An artifact.
+    Artifact,
+    /// A step.
+    Step,
+    /// A user.
+    User,
+    /// A token.
+    Token,
+    /// A sign-in link.
+    SignInLink,
+}
+
+impl std::fmt::Display for What {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Organization => "organization",
+            Self::Project => "project",
+            Self::Build => "build",
+            Self::Job => "job",
+            Self::Artifact => "artifact",
+            Self::Step => "step",
+            Self::User => "user",
+            Self::Token => "token",
+            Self::SignInLink => "sign-in link",
+        })
+    }
+}
+
+/// What a caller lacks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Lack {
+    /// The token does not carry this scope.
+    Scope(Scope),
+    /// The user does not have this role on the project.
+    Role(Role),
+    /// Tokens of jobs may not do this.
+    JobToken,
+}
+
+impl std::fmt::Display for Lack {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Scope(scope) => write!(formatter, "the token lacks the scope {scope}"),
+            Self::Role(role) => write!(formatter, "the role {role} on the project is needed"),
+            Self::JobToken => formatter.write_str("a job's token may only add to its own running job"),
+        }
+    }
+}
+
+/// What is wrong with a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TokenFault {
+    /// Not of the form of our tokens, or its checksum is wrong: a typing error.
+    Malformed,
+    /// Well-formed and not known: a guess, or of another store.
+    Unknown,
+    /// Past its expiry.
+    Expired,
+    /// Taken back by somebody, or its user is disabled.
+    Revoked,
+}
+
+impl std::fmt::Display for TokenFault {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Malformed => "it is not of the form lrd_…",
+            Self::Unknown => "it is not known here",
+            Self::Expired => "it has expired",
+            Self::Revoked => "it was revoked",
+        })
+    }
+}
+
+impl Error {
+    /// A mistaken value.
+    pub fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
+        Self::Invalid { field, reason: reason.into() }
+    }
+
+    /// A fault of ours while doing `context`.
+    pub fn internal(
+        context: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Internal { context, source: source.into() }
+    }
+}
+
+/// Says what we were doing when the machine failed us.
+pub(crate) trait Context<T> {
+    /// `context` is in the imperative: "sync the blob".
+    fn context(self, context: &'static str) -> Result<T>;
+}
+
+impl<T> Context<T> for std::io::Result<T> {
+    fn context(self, context: &'static str) -> Result<T> {
+        self.map_err(|error| match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Error::StorageFull,
+            _ => Error::internal(context, error),
+        })
+    }
+}

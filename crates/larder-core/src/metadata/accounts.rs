@@ -1,0 +1,106 @@
+//! Users, their roles, and the links by which they sign in.
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::metadata::{Row, Tx};
+use crate::model::{Grant, GrantOn, Role, User, UserId};
+
+const COLUMNS: &str = "pk, id, name, admin_at, created_at";
+
+pub(crate) async fn insert(tx: &mut Tx, user: &User) -> Result<()> {
+    tx.execute(
+        "INSERT INTO account (pk, id, name, created_at, admin_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        &[
+            user.pk.into(),
+            user.id.to_string().into(),
+            user.name.as_str().into(),
+            user.created_at.into(),
+            user.admin.then_some(user.created_at).into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The user of that name, unless disabled.
+pub(crate) async fn by_name(tx: &mut Tx, name: &str) -> Result<Option<User>> {
+    let sql = format!("SELECT {COLUMNS} FROM account WHERE name = ?1 AND disabled_at IS NULL");
+    tx.first(&sql, &[name.into()], user).await
+}
+
+/// The user with that key, unless disabled.
+pub(crate) async fn by_pk(tx: &mut Tx, pk: i64) -> Result<Option<User>> {
+    let sql = format!("SELECT {COLUMNS} FROM account WHERE pk = ?1 AND disabled_at IS NULL");
+    tx.first(&sql, &[pk.into()], user).await
+}
+
+/// All users by name, disabled ones left out.
+pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<User>> {
+    let sql = format!("SELECT {COLUMNS} FROM account WHERE disabled_at IS NULL ORDER BY name");
+    tx.all(&sql, &[], user).await
+}
+
+/// The roles of a user.
+pub(crate) async fn grants(tx: &mut Tx, pk: i64) -> Result<Vec<Grant>> {
+    tx.all(
+        "SELECT organization_pk, project_pk, role FROM membership WHERE account_pk = ?1",
+        &[pk.into()],
+        |row| {
+            let on = match row.int_or_none(0)? {
+                Some(organization) => GrantOn::Organization(organization),
+                None => GrantOn::Project(row.int(1)?),
+            };
+            Ok(Grant { on, role: row.parsed(2, Role::parse)? })
+        },
+    )
+    .await
+}
+
+/// Gives a user a role, in place of the one that the user had there.
+pub(crate) async fn grant(tx: &mut Tx, account: i64, on: GrantOn, role: Role) -> Result<()> {
+    let (column, pk) = match on {
+        GrantOn::Organization(pk) => ("organization_pk", pk),
+        GrantOn::Project(pk) => ("project_pk", pk),
+    };
+    let sql = format!(
+        "INSERT INTO membership (account_pk, {column}, role) VALUES (?1, ?2, ?3)
+         ON CONFLICT (account_pk, {column}) DO UPDATE SET role = excluded.role"
+    );
+    tx.execute(&sql, &[account.into(), pk.into(), role.word().into()]).await?;
+    Ok(())
+}
+
+pub(crate) async fn insert_sign_in_link(
+    tx: &mut Tx,
+    secret: &[u8],
+    account: i64,
+    path: &str,
+    expires_at: Timestamp,
+) -> Result<()> {
+    tx.execute(
+        "INSERT INTO sign_in_link (secret, account_pk, path, expires_at) VALUES (?1, ?2, ?3, ?4)",
+        &[secret.into(), account.into(), path.into(), expires_at.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The user of an unused link that is still good, and where it leads.
+pub(crate) async fn sign_in_link(tx: &mut Tx, secret: &[u8], now: Timestamp) -> Result<Option<(i64, String)>> {
+    tx.first(
+        "SELECT account_pk, path FROM sign_in_link WHERE secret = ?1 AND used_at IS NULL AND expires_at > ?2",
+        &[secret.into(), now.into()],
+        |row| Ok((row.int(0)?, row.text(1)?)),
+    )
+    .await
+}
+
+fn user(row: &Row<'_>) -> Result<User> {
+    Ok(User {
+        pk: row.int(0)?,
+        id: row.parsed(1, UserId::parse)?,
+        name: row.text(2)?,
+        admin: row.int_or_none(3)?.is_some(),
+        created_at: row.time(4)?,
+    })
+}

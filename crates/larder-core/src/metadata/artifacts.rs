@@ -1,0 +1,240 @@
+//! Artifacts.
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::metadata::{Row, Tx, Value};
+use crate::model::{
+    Artifact, ArtifactId, ArtifactPath, ArtifactState, BuildId, Cursor, JobId, Offset, Sha1Digest, Sha256Digest,
+};
+
+const SELECT: &str = "SELECT artifact.pk, artifact.id, artifact.job_pk, artifact.build_pk, job.id, job.node_index,
+        job.number, build.id, build.number, artifact.path, artifact.alias, artifact.absolute_path, artifact.state,
+        artifact.size, artifact.sha1, artifact.sha256, artifact.content_type, artifact.created_at,
+        artifact.finished_at, artifact.blob_pk
+    FROM artifact JOIN job ON job.pk = artifact.job_pk JOIN build ON build.pk = artifact.build_pk";
+
+/// Whose artifacts a list holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Of {
+    /// All jobs of the build with this key.
+    Build(i64),
+    /// The node with this key.
+    Job(i64),
+}
+
+/// Which artifacts a list holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Conditions {
+    pub(crate) of: Of,
+    pub(crate) states: Vec<ArtifactState>,
+    /// An exact path.
+    pub(crate) path: Option<String>,
+}
+
+pub(crate) async fn insert(tx: &mut Tx, project: i64, artifact: &Artifact, deadline_at: Option<Timestamp>) -> Result<()> {
+    tx.execute(
+        "INSERT INTO artifact (pk, id, job_pk, build_pk, project_pk, path, alias, absolute_path, state, blob_pk, size,
+                sha1, sha256, content_type, created_at, finished_at, deadline_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        &[
+            artifact.number.into(),
+            artifact.id.to_string().into(),
+            artifact.job_pk.into(),
+            artifact.build_pk.into(),
+            project.into(),
+            artifact.path.as_str().into(),
+            artifact.alias.clone().into(),
+            artifact.absolute_path.clone().into(),
+            artifact.state.word().into(),
+            artifact.blob_pk.into(),
+            i64::try_from(artifact.size).unwrap_or(i64::MAX).into(),
+            artifact.sha1.as_ref().map(|digest| digest.0.as_slice()).into(),
+            artifact.sha256.as_ref().map(|digest| digest.0.as_slice()).into(),
+            artifact.content_type.as_str().into(),
+            artifact.created_at.into(),
+            artifact.finished_at.into(),
+            deadline_at.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn by_id(tx: &mut Tx, id: ArtifactId) -> Result<Option<Artifact>> {
+    tx.first(&format!("{SELECT} WHERE artifact.id = ?1"), &[id.to_string().into()], artifact).await
+}
+
+/// The newest finished artifact of that path in a node.
+pub(crate) async fn newest(tx: &mut Tx, job: i64, path: &str) -> Result<Option<Artifact>> {
+    newest_where(tx, "artifact.path = ?2", job, path).await
+}
+
+/// The newest finished artifact of that alias in a node.
+pub(crate) async fn newest_by_alias(tx: &mut Tx, job: i64, alias: &str) -> Result<Option<Artifact>> {
+    newest_where(tx, "artifact.alias = ?2", job, alias).await
+}
+
+/// Finished artifacts of a node by path; of equal paths only the newest.
+pub(crate) async fn by_path(tx: &mut Tx, job: i64) -> Result<Vec<Artifact>> {
+    let sql = format!(
+        "{SELECT} WHERE artifact.job_pk = ?1 AND artifact.state = 'finished' ORDER BY artifact.path, artifact.pk DESC"
+    );
+    let mut artifacts = tx.all(&sql, &[job.into()], artifact).await?;
+    artifacts.dedup_by(|later, kept| later.path == kept.path);
+    Ok(artifacts)
+}
+
+/// A page in order of creation.
+pub(crate) async fn page(tx: &mut Tx, conditions: &Conditions, offset: Offset) -> Result<Vec<Artifact>> {
+    let (clause, mut values) = conditions.clause();
+    values.push(offset.limit.into());
+    values.push(offset.skip.into());
+    let sql = format!(
+        "{SELECT} WHERE {clause} ORDER BY artifact.created_at, artifact.pk LIMIT ?{} OFFSET ?{}",
+        values.len() - 1,
+        values.len()
+    );
+    tx.all(&sql, &values, artifact).await
+}
+
+/// At most `limit` artifacts after a place, in order of creation.
+pub(crate) async fn after(
+    tx: &mut Tx,
+    conditions: &Conditions,
+    cursor: Option<Cursor>,
+    limit: u32,
+) -> Result<Vec<Artifact>> {
+    let (mut clause, mut values) = conditions.clause();
+    if let Some(cursor) = cursor {
+        values.push(cursor.created_at.into());
+        values.push(cursor.number.into());
+        let (time, number) = (values.len() - 1, values.len());
+        clause.push_str(&format!(" AND (artifact.created_at, artifact.pk) > (?{time}, ?{number})"));
+    }
+    values.push(limit.into());
+    let sql =
+        format!("{SELECT} WHERE {clause} ORDER BY artifact.created_at, artifact.pk LIMIT ?{}", values.len());
+    tx.all(&sql, &values, artifact).await
+}
+
+/// How many artifacts hold the conditions.
+pub(crate) async fn count(tx: &mut Tx, conditions: &Conditions) -> Result<u64> {
+    let (clause, values) = conditions.clause();
+    let sql = format!("SELECT COUNT(*) FROM artifact WHERE {clause}");
+    let count = tx.one(&sql, &values, |row| row.int(0)).await?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// Makes an announced artifact finished with its blob; `false` if it no longer awaited bytes.
+pub(crate) async fn finish(tx: &mut Tx, artifact: &Artifact) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE artifact SET state = 'finished', blob_pk = ?2, size = ?3, sha1 = ?4, sha256 = ?5, finished_at = ?6,
+                deadline_at = NULL
+             WHERE pk = ?1 AND state = 'new'",
+            &[
+                artifact.number.into(),
+                artifact.blob_pk.into(),
+                i64::try_from(artifact.size).unwrap_or(i64::MAX).into(),
+                artifact.sha1.as_ref().map(|digest| digest.0.as_slice()).into(),
+                artifact.sha256.as_ref().map(|digest| digest.0.as_slice()).into(),
+                artifact.finished_at.into(),
+            ],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Moves an artifact on from one state to another; `false` if it was not in the first.
+pub(crate) async fn move_on(
+    tx: &mut Tx,
+    pk: i64,
+    from: ArtifactState,
+    to: ArtifactState,
+    now: Timestamp,
+) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE artifact SET state = ?3, ended_at = ?4, deadline_at = NULL WHERE pk = ?1 AND state = ?2",
+            &[pk.into(), from.word().into(), to.word().into(), now.into()],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Announced artifacts whose bytes did not come in time become `error`; how many.
+pub(crate) async fn fail_overdue(tx: &mut Tx, now: Timestamp) -> Result<u64> {
+    tx.execute(
+        "UPDATE artifact SET state = 'error', ended_at = ?1, deadline_at = NULL
+         WHERE state = 'new' AND deadline_at <= ?1",
+        &[now.into()],
+    )
+    .await
+}
+
+/// Finished artifacts after a row, for a pass over all of them.
+pub(crate) async fn finished_after(tx: &mut Tx, pk: i64, limit: u32) -> Result<Vec<Artifact>> {
+    let sql =
+        format!("{SELECT} WHERE artifact.state = 'finished' AND artifact.pk > ?1 ORDER BY artifact.pk LIMIT ?2");
+    tx.all(&sql, &[pk.into(), limit.into()], artifact).await
+}
+
+impl Conditions {
+    fn clause(&self) -> (String, Vec<Value>) {
+        let (column, pk) = match self.of {
+            Of::Build(pk) => ("artifact.build_pk", pk),
+            Of::Job(pk) => ("artifact.job_pk", pk),
+        };
+        let mut values: Vec<Value> = vec![pk.into()];
+        let mut clause = format!("{column} = ?1");
+        if !self.states.is_empty() {
+            let places: Vec<_> = self
+                .states
+                .iter()
+                .map(|state| {
+                    values.push(state.word().into());
+                    format!("?{}", values.len())
+                })
+                .collect();
+            clause.push_str(&format!(" AND artifact.state IN ({})", places.join(", ")));
+        }
+        if let Some(path) = &self.path {
+            values.push(path.as_str().into());
+            clause.push_str(&format!(" AND artifact.path = ?{}", values.len()));
+        }
+        (clause, values)
+    }
+}
+
+async fn newest_where(tx: &mut Tx, condition: &str, job: i64, name: &str) -> Result<Option<Artifact>> {
+    let sql = format!(
+        "{SELECT} WHERE artifact.job_pk = ?1 AND {condition} AND artifact.state = 'finished'
+            ORDER BY artifact.pk DESC LIMIT 1"
+    );
+    tx.first(&sql, &[job.into(), name.into()], artifact).await
+}
+
+fn artifact(row: &Row<'_>) -> Result<Artifact> {
+    Ok(Artifact {
+        number: row.int(0)?,
+        id: row.parsed(1, ArtifactId::parse)?,
+        job_pk: row.int(2)?,
+        build_pk: row.int(3)?,
+        job_id: row.parsed(4, JobId::parse)?,
+        job_index: row.small(5)?,
+        job_number: row.int_or_none(6)?,
+        build_id: row.parsed(7, BuildId::parse)?,
+        build_number: row.int(8)?,
+        path: row.parsed(9, |path| ArtifactPath::parse(path).ok())?,
+        alias: row.text_or_none(10)?,
+        absolute_path: row.text_or_none(11)?,
+        state: row.parsed(12, ArtifactState::parse)?,
+        size: u64::try_from(row.int_or_none(13)?.unwrap_or(0)).unwrap_or(0),
+        sha1: row.bytes_or_none(14)?.and_then(|bytes| Sha1Digest::from_slice(&bytes)),
+        sha256: row.bytes_or_none(15)?.and_then(|bytes| Sha256Digest::from_slice(&bytes)),
+        content_type: row.text(16)?,
+        created_at: row.time(17)?,
+        finished_at: row.time_or_none(18)?,
+        blob_pk: row.int_or_none(19)?,
+    })
+}

@@ -1,0 +1,28 @@
+//! Who changed what: one row for each act, in the act's own transaction.
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::metadata::Tx;
+use crate::model::Principal;
+
+/// Notes an act. `what` names the thing by slug or id, never by a secret.
+pub(crate) async fn record(tx: &mut Tx, now: Timestamp, who: &Principal, act: &str, what: &str) -> Result<()> {
+    let actor = match who {
+        Principal::Operator => "operator".to_owned(),
+        Principal::Anonymous => "anonymous".to_owned(),
+        Principal::User(user) => format!("user {}", user.user.name),
+        Principal::Job(_) => "job".to_owned(),
+    };
+    tx.execute(
+        "INSERT INTO audit (happened_at, actor, token, act, what) VALUES (?1, ?2, ?3, ?4, ?5)",
+        &[
+            now.into(),
+            actor.into(),
+            who.token().map(|token| token.id.to_string()).into(),
+            act.into(),
+            what.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}

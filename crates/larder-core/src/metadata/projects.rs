@@ -1,0 +1,92 @@
+//! Projects, and the counters that number their builds and jobs.
+
+use crate::error::Result;
+use crate::metadata::organizations::{self, organization_at};
+use crate::metadata::{Row, Tx, Value};
+use crate::model::{Project, ProjectId, ProjectSlug};
+
+/// Columns of a project and its organization, in the order that [`project_at`] reads.
+pub(crate) const COLUMNS: &str = "project.pk, project.id, project.name, project.public_at, project.created_at";
+/// How a project finds its organization.
+pub(crate) const JOIN: &str = "JOIN organization ON organization.pk = project.organization_pk";
+
+pub(crate) async fn insert(tx: &mut Tx, project: &Project) -> Result<()> {
+    tx.execute(
+        "INSERT INTO project (pk, id, organization_pk, name, public_at, created_at, last_build, last_job)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0)",
+        &[
+            project.number.into(),
+            project.id.to_string().into(),
+            project.organization.pk.into(),
+            project.name.as_str().into(),
+            project.public_at.into(),
+            project.created_at.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn by_slug(tx: &mut Tx, slug: &ProjectSlug) -> Result<Option<Project>> {
+    one(
+        tx,
+        "organization.vcs = ?1 AND organization.name = ?2 AND project.name = ?3",
+        &[slug.vcs.word().into(), slug.org.as_str().into(), slug.name.as_str().into()],
+    )
+    .await
+}
+
+/// The project of Buildkite's two slugs.
+pub(crate) async fn by_pipeline(tx: &mut Tx, organization: &str, pipeline: &str) -> Result<Option<Project>> {
+    one(tx, "organization.slug = ?1 AND project.name = ?2", &[organization.into(), pipeline.into()]).await
+}
+
+pub(crate) async fn by_number(tx: &mut Tx, number: i64) -> Result<Option<Project>> {
+    one(tx, "project.pk = ?1", &[number.into()]).await
+}
+
+/// All projects by slug.
+pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<Project>> {
+    let sql = format!(
+        "SELECT {COLUMNS}, {} FROM project {JOIN} ORDER BY organization.vcs, organization.name, project.name",
+        organizations::COLUMNS
+    );
+    tx.all(&sql, &[], |row| project_at(row, 0)).await
+}
+
+/// The next number of a build.
+pub(crate) async fn next_build(tx: &mut Tx, project: i64) -> Result<i64> {
+    tx.one(
+        "UPDATE project SET last_build = last_build + 1 WHERE pk = ?1 RETURNING last_build",
+        &[project.into()],
+        |row| row.int(0),
+    )
+    .await
+}
+
+/// The next number of a job.
+pub(crate) async fn next_job(tx: &mut Tx, project: i64) -> Result<i64> {
+    tx.one(
+        "UPDATE project SET last_job = last_job + 1 WHERE pk = ?1 RETURNING last_job",
+        &[project.into()],
+        |row| row.int(0),
+    )
+    .await
+}
+
+/// Reads the columns of a project and its organization that begin at `first`.
+pub(crate) fn project_at(row: &Row<'_>, first: usize) -> Result<Project> {
+    Ok(Project {
+        number: row.int(first)?,
+        id: row.parsed(first + 1, ProjectId::parse)?,
+        name: row.text(first + 2)?,
+        public_at: row.time_or_none(first + 3)?,
+        created_at: row.time(first + 4)?,
+        organization: organization_at(row, first + 5)?,
+    })
+}
+
+async fn one(tx: &mut Tx, condition: &str, values: &[Value]) -> Result<Option<Project>> {
+    let sql = format!("SELECT {COLUMNS}, {} FROM project {JOIN} WHERE {condition}", organizations::COLUMNS);
+    tx.first(&sql, values, |row| project_at(row, 0)).await
+}

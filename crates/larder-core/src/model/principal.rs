@@ -1,0 +1,122 @@
+//! Who asks.
+
+use crate::clock::Timestamp;
+use crate::model::{Role, Scope, Scopes, TokenId, UserId};
+
+/// A person with an account.
+#[derive(Clone, Debug)]
+pub struct User {
+    pub(crate) pk: i64,
+    /// UUID.
+    pub id: UserId,
+    /// Name, unique here.
+    pub name: String,
+    /// Whether the user is admin everywhere.
+    pub admin: bool,
+    /// When the account was made.
+    pub created_at: Timestamp,
+}
+
+/// Who asks. Every use case is given one and asks `authorize` about it.
+#[derive(Clone, Debug)]
+pub enum Principal {
+    /// Whoever holds the store itself: the console's user, and the larder at work on its own.
+    Operator,
+    /// Somebody without a token.
+    Anonymous,
+    /// A user, through one of the user's tokens.
+    User(Box<UserPrincipal>),
+    /// One running job.
+    Job(JobPrincipal),
+}
+
+/// A user at work.
+#[derive(Clone, Debug)]
+pub struct UserPrincipal {
+    /// The user.
+    pub user: User,
+    /// The user's roles.
+    pub grants: Vec<Grant>,
+    /// The token that speaks for the user.
+    pub token: TokenFacts,
+    /// The only project that the token reaches; `None` for all of the user's.
+    pub(crate) only_project: Option<i64>,
+}
+
+impl UserPrincipal {
+    /// Whether the token speaks for the user everywhere and not for one project only.
+    pub fn is_personal(&self) -> bool {
+        self.only_project.is_none()
+    }
+}
+
+/// What a token is, without its secret.
+#[derive(Clone, Debug)]
+pub struct TokenFacts {
+    pub(crate) pk: i64,
+    /// UUID.
+    pub id: TokenId,
+    /// What people call it.
+    pub description: String,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops to work.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A role of a user.
+#[derive(Clone, Copy, Debug)]
+pub struct Grant {
+    /// Where it holds.
+    pub(crate) on: GrantOn,
+    /// What it allows.
+    pub role: Role,
+}
+
+/// Where a role holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum GrantOn {
+    /// All projects of the organization with this key.
+    Organization(i64),
+    /// The project with this number.
+    Project(i64),
+}
+
+/// A job that speaks for itself.
+#[derive(Clone, Debug)]
+pub struct JobPrincipal {
+    pub(crate) token: TokenFacts,
+    pub(crate) job_pk: i64,
+    pub(crate) build_pk: i64,
+    pub(crate) project_number: i64,
+}
+
+impl Principal {
+    /// Whether the principal's token carries the scope; a job's token carries none.
+    pub fn has_scope(&self, scope: Scope) -> bool {
+        match self {
+            Self::Operator => true,
+            Self::Anonymous | Self::Job(_) => false,
+            Self::User(user) => user.token.scopes.allow(scope),
+        }
+    }
+
+    /// The user behind it, if there is one.
+    pub fn user(&self) -> Option<&UserPrincipal> {
+        match self {
+            Self::User(user) => Some(user),
+            Self::Operator | Self::Anonymous | Self::Job(_) => None,
+        }
+    }
+
+    /// The token behind it, if there is one.
+    pub fn token(&self) -> Option<&TokenFacts> {
+        match self {
+            Self::User(user) => Some(&user.token),
+            Self::Job(job) => Some(&job.token),
+            Self::Operator | Self::Anonymous => None,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What every use case works with: rows, bytes, time, keys, and the settings that bound them.
+
+use crate::access::Access;
+use crate::artifacts::Artifacts;
+use crate::blobs::{BlobStore, LocalBlobs};
+use crate::builds::Builds;
+use crate::clock::Clock;
+use crate::error::{Context as _, Result};
+use crate::jobs::Jobs;
+use crate::metadata::Database;
+use crate::projects::Projects;
+use crate::signed_url::KeyRing;
+use crate::steps::Steps;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where an embedded store is and what bounds it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Folder of signing keys and of what is not placed elsewhere.
+    pub data: PathBuf,
+    /// File of the metadata.
+    pub database: PathBuf,
+    /// Folder of the blobs.
+    pub blobs: PathBuf,
+    /// Largest artifact in bytes.
+    pub max_file_bytes: u64,
+    /// Whether announcing a build makes an unknown project.
+    pub auto_create_projects: bool,
+    /// A running job unheard of for so long has timed out, in milliseconds.
+    pub job_lease_ms: i64,
+    /// Announced bytes must come within so long, in milliseconds.
+    pub upload_lease_ms: i64,
+}
+
+impl Settings {
+    /// The defaults for a store in a folder: 3 GB a file, an hour for a job, a day for an upload.
+    pub fn in_folder(data: impl Into<PathBuf>) -> Self {
+        let data = data.into();
+        Self {
+            database: data.join("meta.db"),
+            blobs: data.join("blobs"),
+            data,
+            max_file_bytes: 3_000_000_000,
+            auto_create_projects: false,
+            job_lease_ms: 60 * 60 * 1000,
+            upload_lease_ms: 24 * 60 * 60 * 1000,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) database: Database,
+    pub(crate) blobs: BlobStore,
+    pub(crate) clock: Clock,
+    pub(crate) keys: KeyRing,
+    pub(crate) settings: Settings,
+}
+
+/// An open larder. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Larder {
+    /// Who asks: users, tokens, sign-in links.
+    pub access: Access,
+    /// Organizations and projects.
+    pub projects: Projects,
+    /// Builds.
+    pub builds: Builds,
+    /// Jobs.
+    pub jobs: Jobs,
+    /// Steps of jobs and their output.
+    pub steps: Steps,
+    /// Artifacts and their bytes.
+    pub artifacts: Artifacts,
+    pub(crate) store: Arc<Store>,
+}
+
+impl Larder {
+    /// Opens the store, makes it when it is not there. Only one process may have it open: the caller holds the lock.
+    pub fn open(settings: Settings, clock: Clock) -> Result<Self> {
+        std::fs::create_dir_all(&settings.data).context("make the data folder")?;
+        if let Some(folder) = settings.database.parent() {
+            std::fs::create_dir_all(folder).context("make the database's folder")?;
+        }
+        let store = Store {
+            database: Database::open_sqlite(&settings.database)?,
+            blobs: BlobStore::Local(LocalBlobs::open(&settings.blobs)?),
+            keys: KeyRing::open(&settings.data.join("signing-keys.json"))?,
+            clock,
+            settings,
+        };
+        Ok(Self::over(Arc::new(store)))
+    }
+
+    fn over(store: Arc<Store>) -> Self {
+        Self {
+            access: Access(store.clone()),
+            projects: Projects(store.clone()),
+            builds: Builds(store.clone()),
+            jobs: Jobs(store.clone()),
+            steps: Steps(store.clone()),
+            artifacts: Artifacts(store.clone()),
+            store,
+        }
+    }
+
+    /// Where the time comes from.
+    pub fn clock(&self) -> &Clock {
+        &self.store.clock
+    }
+
+    /// The settings that it was opened with.
+    pub fn settings(&self) -> &Settings {
+        &self.store.settings
+    }
+
+    /// Whether rows and bytes can be read and written now.
+    pub async fn probe(&self) -> Result<()> {
+        self.store.database.write(async |_tx| Ok(())).await?;
+        self.store.blobs.probe().await
+    }
+}

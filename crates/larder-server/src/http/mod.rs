@@ -1,0 +1,41 @@
+//! What APIs share and none of them defines.
+
+pub mod download;
+pub mod routes;
+pub mod status;
+pub mod upload;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// Everything but RFC 3986's unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// One segment of a path, percent-encoded.
+pub fn encode_segment(segment: &str) -> String {
+    utf8_percent_encode(segment, RESERVED).to_string()
+}
+
+/// A path, each segment percent-encoded and `/` kept.
+pub fn encode_path(path: &str) -> String {
+    path.split('/')
+        .map(encode_segment)
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_encoded_and_slashes_kept() {
+        assert_eq!(
+            encode_path("~/a b (1),{x}/é+.txt"),
+            "~/a%20b%20%281%29%2C%7Bx%7D/%C3%A9%2B.txt"
+        );
+    }
+}

@@ -1,0 +1,55 @@
+//! Which status each meaning has where an API does not say otherwise.
+
+use axum::http::StatusCode;
+use larder_core::Error;
+
+/// The status of an error. An API that differs overrides an arm and says why.
+pub fn status_of(error: &Error) -> StatusCode {
+    match error {
+        Error::Unauthenticated | Error::InvalidToken(_) => StatusCode::UNAUTHORIZED,
+        Error::Forbidden(_) => StatusCode::FORBIDDEN,
+        Error::NotFound(_) | Error::Expired(_) => StatusCode::NOT_FOUND,
+        Error::Conflict(_) => StatusCode::CONFLICT,
+        Error::Invalid { .. } | Error::UploadInterrupted(_) => StatusCode::BAD_REQUEST,
+        Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+        Error::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
+        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// What people may read of an error: faults of ours are not explained to strangers but logged.
+pub fn message_of(error: &Error) -> String {
+    match error {
+        Error::Internal { .. } => {
+            "Something went wrong here; the operator's log says what.".to_owned()
+        }
+        Error::TooLarge { limit } => format!("The file is larger than the limit of {limit} bytes."),
+        Error::StorageFull => {
+            "No space is left on the store. Try again when the operator has made room.".to_owned()
+        }
+        Error::Unavailable(_) => "The store is not available. Try again in a moment.".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Put into the extensions of an answer of 500 and above: what the log says of it and the caller is not told.
+#[derive(Clone, Debug)]
+pub struct ErrorDetail(pub String);
+
+/// Adds the detail of a fault of ours to its answer, and `Retry-After` where trying again helps.
+pub fn note_detail(error: &Error, response: &mut axum::response::Response) {
+    let status = status_of(error);
+    if status.is_server_error() {
+        response
+            .extensions_mut()
+            .insert(ErrorDetail(error.to_string()));
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let soon = axum::http::HeaderValue::from_static("5");
+        response
+            .headers_mut()
+            .insert(axum::http::header::RETRY_AFTER, soon);
+    }
+}
