@@ -11,6 +11,8 @@
 //!
 //! Each line may use the lines below it, never those above.
 
+pub mod admin;
 pub mod api;
 pub mod app;
 pub mod http;
+pub mod lock;
