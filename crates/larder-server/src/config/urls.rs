@@ -134,7 +134,7 @@ impl ContentUrl {
     pub fn sample(&self) -> &BaseUrl {
         match self {
             Self::Host(url) => url,
-            Self::PerJob(pattern) => &pattern.sample,
+            Self::PerJob(pattern) => pattern.sample(),
         }
     }
 }
@@ -184,6 +184,11 @@ impl HostPattern {
             holes: [first.2, second.2, third.2],
             domain: format!(".{}", domain[..domain_end].to_ascii_lowercase()),
         })
+    }
+
+    /// The pattern with plain words in its holes: the scheme, port and path of every job's host.
+    pub fn sample(&self) -> &BaseUrl {
+        &self.sample
     }
 
     /// The base URL of one job's files.
