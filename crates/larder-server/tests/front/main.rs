@@ -1,0 +1,9 @@
+//! The front from outside: bytes on a socket, and what comes back.
+
+mod drain;
+mod malformed;
+mod middleware;
+mod odd;
+mod slow;
+mod support;
+mod tls;
