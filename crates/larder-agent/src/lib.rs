@@ -1,7 +1,17 @@
 //! Runs `CircleCI` job configs on this machine and moves artifacts to and from a larder.
 //!
 //! ```text
+//! run        runs a job: nodes, steps, processes, what they keep
+//! artifacts  collects, uploads and downloads files
+//! server     the native API, spoken over HTTP
 //! plan       a config's text → what one job does
 //! ```
+//!
+//! Each line may use the lines below it, never those above.
 
+pub mod artifacts;
+pub mod error;
 pub mod plan;
+pub mod server;
+
+pub use error::{Error, Result};

@@ -1,4 +1,4 @@
-//! The shapes of a config's YAML, as CircleCI spells them (`docs/api/circleci.md`). Nothing is
+//! The shapes of a config's YAML, as `docs/api/circleci.md` spells them. Nothing is
 //! interpreted here; `convert.rs` does that.
 
 use serde::Deserialize as DeriveDeserialize;
@@ -15,11 +15,11 @@ pub(super) struct ConfigFile {
     #[serde(default)]
     pub(super) jobs: BTreeMap<String, Spanned<JobShape>>,
     #[serde(default)]
-    pub(super) commands: BTreeMap<String, IgnoredAny>,
+    pub(super) commands: Keys,
     #[serde(default)]
     pub(super) executors: BTreeMap<String, Spanned<ExecutorShape>>,
     #[serde(default)]
-    pub(super) orbs: BTreeMap<String, IgnoredAny>,
+    pub(super) orbs: Keys,
 }
 
 #[derive(DeriveDeserialize)]
@@ -29,7 +29,7 @@ pub(super) struct JobShape {
     pub(super) machine: Option<IgnoredAny>,
     pub(super) macos: Option<IgnoredAny>,
     pub(super) executor: Option<Spanned<ExecutorName>>,
-    pub(super) parameters: Option<Spanned<BTreeMap<String, IgnoredAny>>>,
+    pub(super) parameters: Option<Spanned<Keys>>,
     pub(super) shell: Option<Spanned<String>>,
     pub(super) working_directory: Option<Spanned<String>>,
     pub(super) parallelism: Option<Spanned<String>>,
@@ -54,6 +54,10 @@ pub(super) struct DockerImage {
     #[serde(default)]
     pub(super) environment: Environment,
 }
+
+/// A map of which only the keys matter.
+#[derive(Default)]
+pub(super) struct Keys(pub(super) Vec<String>);
 
 /// `executor: NAME` or `executor: {name: NAME, …parameters}`.
 pub(super) struct ExecutorName {
@@ -234,6 +238,32 @@ impl<'de> Deserialize<'de> for ExecutorName {
                     name,
                     has_parameters,
                 })
+            }
+        }
+        deserializer.deserialize_any(Names)
+    }
+}
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = Keys;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a map")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Keys, E> {
+                Ok(Keys::default())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
+                let mut keys = Vec::new();
+                while let Some((key, IgnoredAny)) = map.next_entry()? {
+                    keys.push(key);
+                }
+                Ok(Keys(keys))
             }
         }
         deserializer.deserialize_any(Names)

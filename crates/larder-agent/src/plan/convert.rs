@@ -9,11 +9,11 @@ use super::job::{Checkout, Plan, Run, Step, StepKind, StoreArtifacts, When};
 use serde_saphyr::Spanned;
 use std::time::Duration;
 
-/// CircleCI's default for a step that prints nothing.
-const NO_OUTPUT_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// The documented default for a step that prints nothing.
+const NO_OUTPUT_TIMEOUT: Duration = Duration::from_mins(10);
 /// More nodes than this on one machine are a mistake in the config.
 const PARALLELISM_MAX: u32 = 64;
-/// Steps that need CircleCI's own services and are not understood here, but do no harm when left out.
+/// What helps where only the vendor's tool can expand a config.
 const EXPAND_FIRST: &str = "expand the config first: circleci config process CONFIG | larder run -";
 
 pub(super) fn plan(
@@ -86,7 +86,7 @@ impl Converter<'_> {
         let place = position(job.referenced);
         let job = &job.value;
         if let Some(parameters) = &job.parameters
-            && !parameters.value.is_empty()
+            && !parameters.value.0.is_empty()
         {
             return Err(self.unbuilt(position(parameters.referenced), "a job with parameters"));
         }
@@ -264,17 +264,17 @@ impl Converter<'_> {
         })
     }
 
-    /// Steps of CircleCI's own services (caches, keys, test results) are left out without harm; a
+    /// Steps of the vendor's own services (caches, keys, test results) are left out without harm; a
     /// command that the config defines or takes from an orb is work that would silently be missing.
     fn unknown(&self, name: &str, place: Option<Position>) -> Result<Step, ConfigError> {
         if matches!(name, "when" | "unless") {
             return Err(self.unbuilt(place, &format!("a step under `{name}`")));
         }
-        if self.config.commands.contains_key(name) {
+        if self.config.commands.0.iter().any(|known| known == name) {
             return Err(self.unbuilt(place, &format!("the command `{name}`")));
         }
         let orb = name.split('/').next().unwrap_or(name);
-        if name.contains('/') || self.config.orbs.contains_key(orb) {
+        if name.contains('/') || self.config.orbs.0.iter().any(|known| known == orb) {
             return Err(self.unbuilt(place, &format!("the step `{name}` of an orb")));
         }
         Ok(Step {
@@ -320,7 +320,7 @@ impl Converter<'_> {
         self.value(&written.value, position(written.referenced))
     }
 
-    /// A text of the config as it is, unless it holds something that only CircleCI fills in.
+    /// A text of the config as it is, unless it holds something that only the vendor fills in.
     fn value(&self, text: &str, place: Option<Position>) -> Result<String, ConfigError> {
         if text.contains('\0') {
             return Err(self.text.error(place, "the text has a NUL character"));

@@ -4,7 +4,7 @@ use super::config::ConfigFile;
 use super::error::{ConfigError, Text};
 use std::time::Duration;
 
-/// Longest config. CircleCI's own limit for a compiled one is 3 MB; nobody writes even one by hand.
+/// Longest config: nobody writes a longer one by hand.
 pub(super) const CONFIG_BYTES_MAX: usize = 1024 * 1024;
 
 /// One job of a config.
