@@ -83,7 +83,7 @@ impl<'a> Collect<'a> {
     /// `prefix`.
     pub(crate) fn folder(&mut self, resolved: &Path, prefix: &str) {
         self.allowed.push(resolved.to_owned());
-        self.walk(resolved, prefix, &mut HashSet::new());
+        self.walk(resolved, resolved, prefix, &mut HashSet::new());
         self.allowed.pop();
     }
 
@@ -99,14 +99,14 @@ impl<'a> Collect<'a> {
     }
 
     /// `above` holds the folders around this one, so that a link to one of them ends the walk.
-    fn walk(&mut self, folder: &Path, prefix: &str, above: &mut HashSet<(u64, u64)>) {
+    fn walk(&mut self, seen: &Path, folder: &Path, prefix: &str, above: &mut HashSet<(u64, u64)>) {
         let host = self.view.host(folder);
         let (Ok(metadata), Ok(entries)) = (fs::symlink_metadata(&host), fs::read_dir(&host)) else {
-            return self.warn(format!("{}: cannot be read, skipped", folder.display()));
+            return self.warn(format!("{}: cannot be read, skipped", seen.display()));
         };
         let identity = (metadata.dev(), metadata.ino());
         if above.len() > DEPTH_MAX || !above.insert(identity) {
-            return self.warn(format!("{}: a loop or too deep, skipped", folder.display()));
+            return self.warn(format!("{}: a loop or too deep, skipped", seen.display()));
         }
         let mut names: Vec<_> = entries
             .filter_map(Result::ok)
@@ -143,7 +143,7 @@ impl<'a> Collect<'a> {
         };
         if metadata.is_dir() {
             if self.takes_folder(seen, name) {
-                self.walk(&resolved, &path, above);
+                self.walk(seen, &resolved, &path, above);
             }
         } else if metadata.is_file() {
             if self.include_all || !CREDENTIAL_FILES.contains(&name) {

@@ -297,7 +297,7 @@ fn take(
         }
         return Ok(());
     }
-    let matcher = globs([plain(pattern).as_str()])?;
+    let wanted = globs([plain(pattern).as_str()])?;
     let fixed: PathBuf = Path::new(pattern)
         .components()
         .take_while(|part| {
@@ -313,11 +313,11 @@ fn take(
     let mut inner = Collect::new(collect.view, collect.allowed.clone(), collect.include_all);
     inner.folder(&root, &plain(&fixed.to_string_lossy()));
     collect.warnings.append(&mut inner.warnings);
-    let matched = inner
+    let inside = inner
         .files
         .into_iter()
-        .filter(|found| matcher.is_match(&found.path));
-    collect.files.extend(matched.map(|found| Found {
+        .filter(|found| wanted.is_match(&found.path));
+    collect.files.extend(inside.map(|found| Found {
         path: below(destination, &found.path),
         ..found
     }));

@@ -45,6 +45,18 @@ impl View {
         }
     }
 
+    /// What the steps call the file `host`.
+    pub(crate) fn seen(&self, host: &Path) -> PathBuf {
+        let inside = self
+            .mounts
+            .iter()
+            .find_map(|mount| Some((mount, host.strip_prefix(&mount.host).ok()?)));
+        match inside {
+            Some((mount, rest)) => mount.seen.join(rest),
+            None => host.to_owned(),
+        }
+    }
+
     /// The same file without symbolic links and `..`, as the steps name it. Links are followed as
     /// they lead for the steps, which is not where they lead for this process.
     pub(crate) fn resolve(&self, seen: &Path) -> io::Result<PathBuf> {
