@@ -51,7 +51,7 @@ where
     let exchange = Arc::new(Exchange::default());
     let peer = Peer { address: client.ip().to_canonical(), is_tls, proxies: Arc::clone(&terms.trusted_proxies) };
     let guarded = GuardedIo::new(io, terms.patience, Arc::clone(&exchange));
-    let answer = service_fn(move |request| answer(request, service.clone(), peer.clone(), Arc::clone(&exchange)));
+    let answer = service_fn(move |request| answer(request, service.clone(), peer.clone(), exchange.begin()));
     let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(guarded), answer));
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
@@ -73,14 +73,13 @@ async fn answer<S>(
     request: Request<Incoming>,
     service: S,
     peer: Peer,
-    exchange: Arc<Exchange>,
+    busy: Busy,
 ) -> Result<http::Response<Answer>, Infallible>
 where
     S: Service<Request<Body>, Response = Response, Error = Infallible>,
 {
-    let busy = exchange.begin();
     if request.method() == STAND_IN_METHOD {
-        let refusal = exchange.refusal().unwrap_or(Refusal { status: 400, reason: "the request is malformed" });
+        let refusal = busy.refusal().unwrap_or(Refusal { status: 400, reason: "the request is malformed" });
         tracing::info!(peer = %peer.address, status = refusal.status, reason = refusal.reason, "refused a request");
         metrics::counter!(crate::metrics::REFUSED, "status" => refusal.status.to_string()).increment(1);
         return Ok(refusal_response(refusal).map(|body| Answer { body, _busy: busy }));

@@ -157,9 +157,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> GuardedIo<T> {
             let reason = "the rest of the body did not come in time";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, reason)));
         }
-        if self.exchange.is_busy() {
-            // hyper only watches for the client going away; it comes back when the answer is out.
+        if self.exchange.is_busy(cx) {
+            // hyper only watches for the client going away; it is woken when the answer is out.
             self.reading.stop();
+            self.head_since = None;
             return Poll::Pending;
         }
         if self.input.is_empty() {
@@ -207,6 +208,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for GuardedIo<T> {
             if !this.released.is_empty() {
                 this.hand_on(buf);
                 return Poll::Ready(Ok(()));
+            }
+            if this.exchange.is_refused() {
+                // To hyper an end now would mean that the client is gone, and the refusal would not be sent. It
+                // closes by itself after it; nothing has to wake it.
+                return Poll::Pending;
             }
             if this.is_ended || buf.remaining() == 0 {
                 return Poll::Ready(Ok(()));

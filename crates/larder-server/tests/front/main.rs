@@ -1,5 +1,6 @@
 //! The front from outside: bytes on a socket, and what comes back.
 
+mod configuration;
 mod drain;
 mod malformed;
 mod middleware;

@@ -1,7 +1,8 @@
 //! Requests that break the rules: none reaches a handler, each is told why, and its connection ends.
 
-use larder_server::listener::Options;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::slow::connect;
 use crate::support::{Server, statuses};
 
 /// A second request behind the bad one: nobody may ever answer it.
@@ -193,35 +194,20 @@ async fn a_malformed_chunk_breaks_the_body_off() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_head_is_judged_the_same_when_it_comes_byte_by_byte() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let server = Server::start().await;
     for (status, request) in REFUSED {
-        let (client, far_end) = tokio::io::duplex(1);
+        let (client, seen) = connect(1);
         let (mut reader, mut writer) = tokio::io::split(client);
-        let terms = crate::slow::terms(Options::default().patience);
-        let service = crate::support::counting(&server.seen);
-        let serving = async {
-            larder_server::listener::serve_connection(far_end, server.address, false, service, &terms).await;
-        };
-        let sending = async {
+        let sending = tokio::spawn(async move {
             let _ = writer.write_all(request).await;
-        };
-        let mut answer = Vec::new();
-        let reading = async {
-            let _ = reader.read_to_end(&mut answer).await;
-        };
-        tokio::join!(serving_in_task(serving), sending, reading);
-        let answer = String::from_utf8_lossy(&answer);
+        });
+        let mut answer = String::new();
+        reader.read_to_string(&mut answer).await.unwrap();
+        sending.await.unwrap();
         assert_eq!(statuses(&answer), [*status], "{}: {answer}", request.escape_ascii());
+        assert_eq!(seen.begun(), 0);
     }
-    assert_eq!(server.seen.begun(), 0);
-}
-
-/// Names the future's place in the join above.
-async fn serving_in_task(serving: impl Future<Output = ()>) {
-    serving.await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{Seen, counting, statuses};
 
-pub(crate) fn terms(patience: Patience) -> Terms {
+fn terms(patience: Patience) -> Terms {
     Terms {
         patience,
         trusted_proxies: Arc::new(TrustedProxies::default()),
@@ -20,7 +20,7 @@ pub(crate) fn terms(patience: Patience) -> Terms {
 }
 
 /// A connection to a counting server, with room for `room` unread bytes in each direction.
-fn connect(room: usize) -> (DuplexStream, Seen) {
+pub(crate) fn connect(room: usize) -> (DuplexStream, Seen) {
     let seen = Seen::default();
     let (client, far_end) = tokio::io::duplex(room);
     let service = counting(&seen);
@@ -168,17 +168,33 @@ async fn a_client_that_takes_nothing_is_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pipelined_head_does_not_hurry_the_answer_before_it() {
-    let router = axum::Router::new().fallback(|| async {
-        tokio::time::sleep(Duration::from_secs(100)).await;
-        "late"
-    });
     let (mut client, far_end) = tokio::io::duplex(1024);
     tokio::spawn(async move {
         let address = ([127, 0, 0, 1], 1).into();
-        serve_connection(far_end, address, false, router, &terms(Patience::default())).await;
+        serve_connection(far_end, address, false, late(), &terms(Patience::default())).await;
     });
     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HT").await.unwrap();
     let began = Instant::now();
     assert_eq!(statuses(&rest_of(&mut client).await), [200, 408]);
     assert_about(began, 110);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_closed_after_a_late_answer_too() {
+    let (mut client, far_end) = tokio::io::duplex(1024);
+    tokio::spawn(async move {
+        let address = ([127, 0, 0, 1], 1).into();
+        serve_connection(far_end, address, false, late(), &terms(Patience::default())).await;
+    });
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let began = Instant::now();
+    assert_eq!(statuses(&rest_of(&mut client).await), [200]);
+    assert_about(began, 160);
+}
+
+fn late() -> axum::Router {
+    axum::Router::new().fallback(|| async {
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        "late"
+    })
 }
