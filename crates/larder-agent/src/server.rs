@@ -176,6 +176,16 @@ impl Server {
         Ok(())
     }
 
+    /// Deletes an artifact.
+    pub async fn delete_artifact(&self, id: &str) -> Result<()> {
+        let url = self.url(&["artifacts", id]);
+        self.call("delete the artifact", || {
+            self.request(Method::DELETE, url.clone())
+        })
+        .await
+        .map(drop)
+    }
+
     /// Says where a step is; it also tells the server that the job lives.
     pub async fn report_step(&self, job: &str, seq: u32, step: &StepReport) -> Result<()> {
         let url = self.url(&["jobs", job, "steps", &seq.to_string()]);

@@ -52,7 +52,9 @@ impl App {
     /// The address of a job's own content host, without a `/` at the end, if jobs have one:
     /// `https://24-88881093-gh.artifacts.example`.
     pub fn job_content_url(&self, project: &Project, number: i64) -> Option<String> {
-        let Some(ContentUrl::PerJob(pattern)) = &self.0.settings.content_url else { return None };
+        let Some(ContentUrl::PerJob(pattern)) = &self.0.settings.content_url else {
+            return None;
+        };
         let job = JobHost {
             n: u64::try_from(number).ok()?,
             project: u64::try_from(project.number).ok()?,
@@ -80,6 +82,10 @@ impl App {
     pub fn router(self) -> Router {
         let path = self.0.settings.public_url.path().to_owned();
         let router = Self::routes().into_router().with_state(self);
-        if path.is_empty() { router } else { Router::new().nest(&path, router) }
+        if path.is_empty() {
+            router
+        } else {
+            Router::new().nest(&path, router)
+        }
     }
 }

@@ -24,7 +24,11 @@ async fn sweep_once(larder: &Larder) {
     match larder.collect_garbage().await {
         Ok(swept) if swept == larder_core::Swept::default() => {}
         Ok(swept) => {
-            let larder_core::Swept { abandoned, freed, orphans } = swept;
+            let larder_core::Swept {
+                abandoned,
+                freed,
+                orphans,
+            } = swept;
             tracing::info!(abandoned, freed, orphans, "freed what nothing needs");
         }
         Err(error) => tracing::error!(%error, "collect garbage"),

@@ -49,13 +49,17 @@ impl StoreLock {
             .with_context(|| format!("open {}", path.display()))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
-                let lock = Self { file, data: data.to_owned() };
+                let lock = Self {
+                    file,
+                    data: data.to_owned(),
+                };
                 lock.write(None)?;
                 Ok(Locked::Mine(lock))
             }
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut text = String::new();
-                file.read_to_string(&mut text).with_context(|| format!("read {}", path.display()))?;
+                file.read_to_string(&mut text)
+                    .with_context(|| format!("read {}", path.display()))?;
                 Ok(Locked::Held(parse(&text)))
             }
             Err(error) => Err(error).with_context(|| format!("lock {}", path.display())),
@@ -80,7 +84,8 @@ impl StoreLock {
         let socket = if beside.as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
             beside
         } else {
-            let folder = std::env::temp_dir().join(format!("larder-{}", uuid::Uuid::new_v4().simple()));
+            let folder =
+                std::env::temp_dir().join(format!("larder-{}", uuid::Uuid::new_v4().simple()));
             make_folder(&folder)?;
             folder.join("admin.sock")
         };
@@ -107,9 +112,14 @@ impl StoreLock {
 }
 
 fn parse(text: &str) -> Owner {
-    let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+    let value = |key: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))
+    };
     Owner {
-        process: value("process").and_then(|number| number.parse().ok()).unwrap_or(0),
+        process: value("process")
+            .and_then(|number| number.parse().ok())
+            .unwrap_or(0),
         socket: value("socket").map(PathBuf::from),
     }
 }
@@ -133,9 +143,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let lock = StoreLock::require(folder.path()).unwrap();
         let socket = lock.name_socket().unwrap();
-        let Locked::Held(owner) = StoreLock::take(folder.path()).unwrap() else { panic!("two owners") };
-        assert_eq!(owner, Owner { process: std::process::id(), socket: Some(socket) });
-        assert!(StoreLock::require(folder.path()).unwrap_err().to_string().contains("in use by process"));
+        let Locked::Held(owner) = StoreLock::take(folder.path()).unwrap() else {
+            panic!("two owners")
+        };
+        assert_eq!(
+            owner,
+            Owner {
+                process: std::process::id(),
+                socket: Some(socket)
+            }
+        );
+        assert!(
+            StoreLock::require(folder.path())
+                .unwrap_err()
+                .to_string()
+                .contains("in use by process")
+        );
         drop(lock);
         assert!(StoreLock::require(folder.path()).is_ok());
     }

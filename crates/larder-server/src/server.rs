@@ -32,6 +32,7 @@ pub struct Server {
     listener: Listener,
     metrics_listener: Option<Listener>,
     router: Router,
+    more: Vec<(Listener, Router)>,
     address: String,
     public_url: String,
     admin: AdminSocket,
@@ -59,7 +60,18 @@ impl Server {
         };
         let address = format!("{}://{}", listener.scheme(), listener.local_addr()?);
         let (router, public_url) = router(&config, &larder, &listener, &address)?;
-        Ok(Self { config, larder, listener, metrics_listener, router, address, public_url, admin, lock })
+        Ok(Self {
+            config,
+            larder,
+            listener,
+            metrics_listener,
+            router,
+            more: Vec::new(),
+            address,
+            public_url,
+            admin,
+            lock,
+        })
     }
 
     /// `http://ADDR` or `https://ADDR`: where it listens.
@@ -77,14 +89,36 @@ impl Server {
         &self.larder
     }
 
+    /// Listens on another free port of the loopback device too, with TLS and under that address; gives the address.
+    pub async fn also_listen_with_tls(&mut self, tls: Tls) -> Result<String> {
+        let options = Options {
+            tls: Some(tls),
+            ..self.config.listener_options()?
+        };
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into(), options)
+            .await
+            .context("listen with TLS")?;
+        let address = format!("https://{}", listener.local_addr()?);
+        let (router, _) = router(&self.config, &self.larder, &listener, &address)?;
+        self.more.push((listener, router));
+        Ok(address)
+    }
+
     /// On the first start of a store: makes the user `admin`, and gives a link that signs in once.
     pub async fn first_sign_in_link(&self) -> Result<Option<String>> {
         let operator = &Principal::Operator;
         if !self.larder.access.users(operator).await?.is_empty() {
             return Ok(None);
         }
-        self.larder.access.create_user(operator, FIRST_USER, true).await?;
-        let secret = self.larder.access.sign_in_link(operator, FIRST_USER, "/").await?;
+        self.larder
+            .access
+            .create_user(operator, FIRST_USER, true)
+            .await?;
+        let secret = self
+            .larder
+            .access
+            .sign_in_link(operator, FIRST_USER, "/")
+            .await?;
         Ok(Some(format!("{}/sign-in/{secret}", self.public_url)))
     }
 
@@ -95,11 +129,26 @@ impl Server {
         if let Some(listener) = self.metrics_listener {
             tokio::spawn(listener.serve(metrics.routes(), stop.clone()));
         }
+        let more: Vec<_> = self
+            .more
+            .into_iter()
+            .map(|(listener, router)| tokio::spawn(listener.serve(router, stop.clone())))
+            .collect();
         let interval = Duration::from_secs(self.config.retention.sweep_interval_s);
-        let sweeper = tokio::spawn(background::sweep(self.larder.clone(), interval, stop.clone()));
+        let sweeper = tokio::spawn(background::sweep(
+            self.larder.clone(),
+            interval,
+            stop.clone(),
+        ));
         let drained = self.listener.serve(self.router, stop).await;
         if drained.cut_off > 0 {
-            tracing::warn!(connections = drained.cut_off, "cut off at the end of the drain");
+            tracing::warn!(
+                connections = drained.cut_off,
+                "cut off at the end of the drain"
+            );
+        }
+        for listener in more {
+            let _ = listener.await;
         }
         let _ = sweeper.await;
         drop(self.admin);
@@ -113,7 +162,9 @@ pub fn open_store(config: &Config) -> Result<Larder> {
     match &config.database.url {
         None => {}
         Some(DatabaseUrl::Sqlite(path)) => settings.database.clone_from(path),
-        Some(DatabaseUrl::Postgres(_)) => bail!("database.url: postgres is not built yet; use sqlite:PATH"),
+        Some(DatabaseUrl::Postgres(_)) => {
+            bail!("database.url: postgres is not built yet; use sqlite:PATH")
+        }
     }
     match &config.blobs.url {
         None => {}
@@ -128,14 +179,22 @@ pub fn open_store(config: &Config) -> Result<Larder> {
         .with_context(|| format!("open the store in {}", config.data.display()))
 }
 
-fn router(config: &Config, larder: &Larder, listener: &Listener, address: &str) -> Result<(Router, String)> {
+fn router(
+    config: &Config,
+    larder: &Larder,
+    listener: &Listener,
+    address: &str,
+) -> Result<(Router, String)> {
     let public_url = match &config.public_url {
         Some(url) => url.clone(),
         None => address.parse().map_err(anyhow::Error::msg)?,
     };
     let text = public_url.as_str().to_owned();
-    let settings =
-        AppSettings { public_url, content_url: config.content_url.clone(), serve_html: config.serve_html };
+    let settings = AppSettings {
+        public_url,
+        content_url: config.content_url.clone(),
+        serve_html: config.serve_html,
+    };
     let limiter = Limiter {
         counts: Arc::new(InvalidTokens::new(config.limits.invalid_tokens_per_minute)),
         clock: larder.clock().clone(),
@@ -151,5 +210,7 @@ fn router(config: &Config, larder: &Larder, listener: &Listener, address: &str) 
 }
 
 fn millis(seconds: u64) -> i64 {
-    i64::try_from(seconds).unwrap_or(i64::MAX / 1000).saturating_mul(1000)
+    i64::try_from(seconds)
+        .unwrap_or(i64::MAX / 1000)
+        .saturating_mul(1000)
 }

@@ -6,8 +6,6 @@ use std::process::ExitCode;
 pub(crate) const FAILED: u8 = 1;
 /// Wrong usage or configuration.
 pub(crate) const USAGE: u8 = 2;
-/// The server cannot be reached.
-pub(crate) const UNREACHABLE: u8 = 3;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug)]
@@ -19,12 +17,10 @@ pub(crate) struct Failure {
 impl Failure {
     /// Wrong usage or configuration.
     pub(crate) fn usage(error: impl Into<anyhow::Error>) -> Self {
-        Self { code: USAGE, error: error.into() }
-    }
-
-    /// With an exit code.
-    pub(crate) fn with_code(code: u8, error: impl Into<anyhow::Error>) -> Self {
-        Self { code, error: error.into() }
+        Self {
+            code: USAGE,
+            error: error.into(),
+        }
     }
 
     /// Says it and gives the exit code.
@@ -36,6 +32,10 @@ impl Failure {
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { code: FAILED, error: error.into() }
+        let error = error.into();
+        let code = error
+            .downcast_ref::<larder_agent::Error>()
+            .map_or(FAILED, larder_agent::Error::exit_code);
+        Self { code, error }
     }
 }

@@ -13,11 +13,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     // Before any thread starts: a process with threads cannot enter a user namespace.
-    if arguments.get(1).is_some_and(|command| command == larder_agent::run::sandbox::COMMAND) {
-        return larder_agent::run::sandbox::enter(arguments.into_iter().skip(2));
+    if arguments
+        .get(1)
+        .is_some_and(|command| command == larder_agent::sandbox::SUBCOMMAND)
+    {
+        return larder_agent::sandbox::enter(arguments.into_iter().skip(2));
     }
     let command = cli::Cli::parse_from(arguments).command;
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return failure::Failure::from(error).report(),
     };

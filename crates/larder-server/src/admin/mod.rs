@@ -156,24 +156,48 @@ pub async fn perform(larder: &Larder, request: AdminRequest) -> Result<AdminAnsw
             AdminAnswer::Secret(access.sign_in_link(operator, &user, &path).await?)
         }
         AdminRequest::CreateProject { slug, public } => {
-            larder.projects.create(operator, &ProjectSlug::parse(&slug)?, public).await?;
+            larder
+                .projects
+                .create(operator, &ProjectSlug::parse(&slug)?, public)
+                .await?;
             AdminAnswer::Done
         }
         AdminRequest::ListProjects => AdminAnswer::Projects(projects(larder).await?),
-        AdminRequest::Grant { user, project, role } => {
+        AdminRequest::Grant {
+            user,
+            project,
+            role,
+        } => {
             let known = Role::parse(&role);
             let role = known.ok_or_else(|| Error::Invalid {
                 field: "role",
                 reason: format!("`{role}` is not one of reader, writer, admin"),
             })?;
-            access.grant(operator, &user, &ProjectSlug::parse(&project)?, role).await?;
+            access
+                .grant(operator, &user, &ProjectSlug::parse(&project)?, role)
+                .await?;
             AdminAnswer::Done
         }
-        AdminRequest::CreateToken { user, scopes, project, description, days } => {
-            let scopes = Scopes::parse(&scopes).map_err(|reason| Error::Invalid { field: "scopes", reason })?;
+        AdminRequest::CreateToken {
+            user,
+            scopes,
+            project,
+            description,
+            days,
+        } => {
+            let scopes = Scopes::parse(&scopes).map_err(|reason| Error::Invalid {
+                field: "scopes",
+                reason,
+            })?;
             let project = project.map(|slug| ProjectSlug::parse(&slug)).transpose()?;
             let expires_at = days.map(|days| after_days(larder.clock().now(), days));
-            let request = NewTokenRequest { user, description, scopes, project, expires_at };
+            let request = NewTokenRequest {
+                user,
+                description,
+                scopes,
+                project,
+                expires_at,
+            };
             AdminAnswer::Secret(access.issue_token(operator, request).await?.secret)
         }
         AdminRequest::ListTokens { user } => {
@@ -182,7 +206,10 @@ pub async fn perform(larder: &Larder, request: AdminRequest) -> Result<AdminAnsw
         }
         AdminRequest::RevokeToken { id } => {
             let known = TokenId::parse(&id);
-            let id = known.ok_or_else(|| Error::Invalid { field: "id", reason: format!("`{id}` is not a UUID") })?;
+            let id = known.ok_or_else(|| Error::Invalid {
+                field: "id",
+                reason: format!("`{id}` is not a UUID"),
+            })?;
             access.revoke_token(operator, id).await?;
             AdminAnswer::Done
         }
@@ -192,7 +219,13 @@ pub async fn perform(larder: &Larder, request: AdminRequest) -> Result<AdminAnsw
 }
 
 async fn projects(larder: &Larder) -> Result<Vec<ProjectLine>> {
-    let projects = larder.projects.list(&Principal::Operator, larder_core::model::Scope::ReadPipelines).await?;
+    let projects = larder
+        .projects
+        .list(
+            &Principal::Operator,
+            larder_core::model::Scope::ReadPipelines,
+        )
+        .await?;
     let line = |project: larder_core::model::Project| ProjectLine {
         slug: project.slug().to_string(),
         public: project.public_at.is_some(),
@@ -210,7 +243,12 @@ impl From<TokenFacts> for TokenLine {
         Self {
             id: token.id.to_string(),
             description: token.description,
-            scopes: token.scopes.words().into_iter().map(str::to_owned).collect(),
+            scopes: token
+                .scopes
+                .words()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
             created_at: token.created_at.rfc3339(),
             expires_at: token.expires_at.map(Timestamp::rfc3339),
         }

@@ -24,7 +24,8 @@ pub struct AdminSocket {
 impl AdminSocket {
     /// Listens at `path`, where only the owner of the process may connect.
     pub fn listen(path: PathBuf, larder: Larder) -> Result<Self> {
-        let listener = UnixListener::bind(&path).with_context(|| format!("listen on {}", path.display()))?;
+        let listener =
+            UnixListener::bind(&path).with_context(|| format!("listen on {}", path.display()))?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
             .with_context(|| format!("protect {}", path.display()))?;
         let task = tokio::spawn(accept(listener, larder));
@@ -47,7 +48,10 @@ pub async fn ask(path: &Path, request: &AdminRequest) -> Result<AdminAnswer> {
     stream.write_all(&serde_json::to_vec(request)?).await?;
     stream.shutdown().await?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.context("read the running server's answer")?;
+    stream
+        .read_to_end(&mut answer)
+        .await
+        .context("read the running server's answer")?;
     let answer: Result<AdminAnswer, String> =
         serde_json::from_slice(&answer).context("understand the running server's answer")?;
     answer.map_err(|message| anyhow!(message))
@@ -75,10 +79,16 @@ async fn accept(listener: UnixListener, larder: Larder) {
 async fn answer(mut stream: UnixStream, larder: &Larder) -> Result<()> {
     let mut request = Vec::new();
     let mut limited = (&mut stream).take(REQUEST_BYTES_MAX);
-    tokio::time::timeout(REQUEST_TIMEOUT, limited.read_to_end(&mut request)).await.context("await a request")??;
+    tokio::time::timeout(REQUEST_TIMEOUT, limited.read_to_end(&mut request))
+        .await
+        .context("await a request")??;
     let answer: Result<AdminAnswer, String> = match serde_json::from_slice(&request) {
-        Ok(request) => perform(larder, request).await.map_err(|error| error.to_string()),
-        Err(error) => Err(format!("the running server does not understand this larder's request: {error}")),
+        Ok(request) => perform(larder, request)
+            .await
+            .map_err(|error| error.to_string()),
+        Err(error) => Err(format!(
+            "the running server does not understand this larder's request: {error}"
+        )),
     };
     stream.write_all(&serde_json::to_vec(&answer)?).await?;
     Ok(())

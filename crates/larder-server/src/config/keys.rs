@@ -23,7 +23,9 @@ pub(super) enum Kind {
     /// Never shown.
     Secret,
     /// A whole number of at least so much.
-    Number { least: i64 },
+    Number {
+        least: i64,
+    },
     /// `true` or `false`.
     Flag,
     /// In the environment: with commas between.
@@ -33,7 +35,10 @@ pub(super) enum Kind {
 impl Key {
     /// The variable that sets the key.
     pub(super) fn variable(&self) -> String {
-        format!("{VARIABLE_PREFIX}{}", self.name.to_ascii_uppercase().replace('.', "__"))
+        format!(
+            "{VARIABLE_PREFIX}{}",
+            self.name.to_ascii_uppercase().replace('.', "__")
+        )
     }
 
     /// The section, empty at the top level, and the key in it.
@@ -52,21 +57,59 @@ pub(super) const VARIABLE_PREFIX: &str = "LARDER__";
 const SECONDS: &str = "a whole number of seconds, 1 or more";
 const ADDRESS: &str = "an IP address and a port, like \"127.0.0.1:7878\"; port 0 picks a free one";
 
-const fn text(name: &'static str, example: &'static str, allowed: &'static str, meaning: &'static str) -> Key {
-    Key { name, kind: Kind::Text, default: None, example, allowed, meaning }
+const fn text(
+    name: &'static str,
+    example: &'static str,
+    allowed: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key {
+        name,
+        kind: Kind::Text,
+        default: None,
+        example,
+        allowed,
+        meaning,
+    }
 }
 
 const fn secret(name: &'static str, allowed: &'static str, meaning: &'static str) -> Key {
-    Key { name, kind: Kind::Secret, default: None, example: "\"…\"", allowed, meaning }
+    Key {
+        name,
+        kind: Kind::Secret,
+        default: None,
+        example: "\"…\"",
+        allowed,
+        meaning,
+    }
 }
 
-const fn number(name: &'static str, default: &'static str, allowed: &'static str, meaning: &'static str) -> Key {
-    Key { name, kind: Kind::Number { least: 1 }, default: Some(default), example: default, allowed, meaning }
+const fn number(
+    name: &'static str,
+    default: &'static str,
+    allowed: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key {
+        name,
+        kind: Kind::Number { least: 1 },
+        default: Some(default),
+        example: default,
+        allowed,
+        meaning,
+    }
 }
 
 const fn flag(name: &'static str, meaning: &'static str) -> Key {
     let default = Some("false");
-    Key { name, kind: Kind::Flag, default, example: "false", allowed: "true or false", meaning }
+    Key {
+        name,
+        kind: Kind::Flag,
+        default,
+        example: "false",
+        allowed: "true or false",
+        meaning,
+    }
 }
 
 impl Key {

@@ -30,11 +30,18 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Wish {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        let asked = parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "download=1"));
+        let asked = parts
+            .uri
+            .query()
+            .is_some_and(|query| query.split('&').any(|pair| pair == "download=1"));
         Ok(Self {
             method: parts.method.clone(),
             headers: parts.headers.clone(),
-            disposition: if asked { Disposition::Attachment } else { Disposition::Inline },
+            disposition: if asked {
+                Disposition::Attachment
+            } else {
+                Disposition::Inline
+            },
             place: match parts.extensions.get::<RequestHost>() {
                 None | Some(RequestHost::Main) => Place::MainHost,
                 Some(RequestHost::Content) => Place::ContentHost,
@@ -59,15 +66,23 @@ pub async fn send(app: &App, wish: &Wish, readable: &Readable) -> Result<Respons
     let mut response = match range_wished(wish, &etag, artifact.size) {
         RequestedRange::Unsatisfiable => {
             let mut response = only(StatusCode::RANGE_NOT_SATISFIABLE);
-            response.headers_mut().insert(header::CONTENT_RANGE, unsatisfied_content_range(artifact.size));
+            response.headers_mut().insert(
+                header::CONTENT_RANGE,
+                unsatisfied_content_range(artifact.size),
+            );
             return Ok(response);
         }
         RequestedRange::Whole => body(app, wish, readable, None).await?,
         RequestedRange::Part(part) => {
-            let range = ByteRange { start: part.first, end: part.last + 1 };
+            let range = ByteRange {
+                start: part.first,
+                end: part.last + 1,
+            };
             let mut response = body(app, wish, readable, Some(range)).await?;
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            response.headers_mut().insert(header::CONTENT_RANGE, part.content_range(artifact.size));
+            response
+                .headers_mut()
+                .insert(header::CONTENT_RANGE, part.content_range(artifact.size));
             response
         }
     };
@@ -80,14 +95,21 @@ pub async fn send(app: &App, wish: &Wish, readable: &Readable) -> Result<Respons
     Ok(response)
 }
 
-async fn body(app: &App, wish: &Wish, readable: &Readable, range: Option<ByteRange>) -> Result<Response, Error> {
+async fn body(
+    app: &App,
+    wish: &Wish,
+    readable: &Readable,
+    range: Option<ByteRange>,
+) -> Result<Response, Error> {
     let length = range.map_or(readable.artifact().size, ByteRange::length);
     let body = match wish.method {
         Method::HEAD => Body::empty(),
         _ => Body::from_stream(app.larder().artifacts.open(readable, range).await?),
     };
     let mut response = Response::new(body);
-    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, length.into());
     Ok(response)
 }
 
@@ -104,32 +126,49 @@ fn content<'a>(app: &App, wish: &Wish, artifact: &'a Artifact) -> Content<'a> {
 
 /// Content never changes under its digest, so the digest is the strong validator.
 fn etag_of(artifact: &Artifact) -> HeaderValue {
-    let digest = artifact.sha256.map(|digest| digest.hex()).unwrap_or_default();
+    let digest = artifact
+        .sha256
+        .map(|digest| digest.hex())
+        .unwrap_or_default();
     HeaderValue::from_str(&format!("\"{digest}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
 fn is_known(wish: &Wish, etag: &HeaderValue) -> bool {
     let values = wish.headers.get_all(header::IF_NONE_MATCH).into_iter();
-    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim).any(|known| {
-        known == "*" || known.trim_start_matches("W/").as_bytes() == etag.as_bytes()
-    })
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.trim_start_matches("W/").as_bytes() == etag.as_bytes())
 }
 
 /// A range counts only if it is of the content that the client has a part of already.
 fn range_wished(wish: &Wish, etag: &HeaderValue, size: u64) -> RequestedRange {
-    let unchanged = wish.headers.get(header::IF_RANGE).is_none_or(|known| known == etag);
-    if unchanged { requested_range(wish.headers.get(header::RANGE), size) } else { RequestedRange::Whole }
+    let unchanged = wish
+        .headers
+        .get(header::IF_RANGE)
+        .is_none_or(|known| known == etag);
+    if unchanged {
+        requested_range(wish.headers.get(header::RANGE), size)
+    } else {
+        RequestedRange::Whole
+    }
 }
 
 fn insert_digest(headers: &mut HeaderMap, artifact: &Artifact) {
-    let Some(sha256) = artifact.sha256 else { return };
+    let Some(sha256) = artifact.sha256 else {
+        return;
+    };
     if let Ok(value) = HeaderValue::from_str(&format!("sha-256=:{}:", STANDARD.encode(sha256.0))) {
         headers.insert(REPR_DIGEST, value);
     }
 }
 
 fn insert_last_modified(headers: &mut HeaderMap, artifact: &Artifact) {
-    let seconds = artifact.finished_at.unwrap_or(artifact.created_at).seconds();
+    let seconds = artifact
+        .finished_at
+        .unwrap_or(artifact.created_at)
+        .seconds();
     let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
     if let Ok(value) = HeaderValue::from_str(&httpdate::fmt_http_date(time)) {
         headers.insert(header::LAST_MODIFIED, value);

@@ -41,11 +41,15 @@ pub fn message_of(error: &Error) -> String {
 pub fn note_detail(error: &Error, response: &mut axum::response::Response) {
     let status = status_of(error);
     if status.is_server_error() {
-        response.extensions_mut().insert(ErrorDetail(error.to_string()));
+        response
+            .extensions_mut()
+            .insert(ErrorDetail(error.to_string()));
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         let soon = axum::http::HeaderValue::from_static("5");
-        response.headers_mut().insert(axum::http::header::RETRY_AFTER, soon);
+        response
+            .headers_mut()
+            .insert(axum::http::header::RETRY_AFTER, soon);
     }
     if matches!(error, Error::InvalidToken(TokenFault::Unknown)) {
         response.extensions_mut().insert(UnknownToken);

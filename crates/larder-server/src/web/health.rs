@@ -19,7 +19,10 @@ pub(super) async fn ready(State(app): State<App>) -> (StatusCode, &'static str) 
         Ok(Ok(())) => (StatusCode::OK, "ready\n"),
         Ok(Err(error)) => {
             tracing::warn!(%error, "probe the stores");
-            (StatusCode::SERVICE_UNAVAILABLE, "a store cannot be written to\n")
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "a store cannot be written to\n",
+            )
         }
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "a store does not answer\n"),
     }

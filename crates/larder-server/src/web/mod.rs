@@ -16,5 +16,9 @@ pub(crate) fn routes() -> Routes {
 }
 
 fn method_not_allowed() -> Response {
-    (StatusCode::METHOD_NOT_ALLOWED, "This address does not take that method.\n").into_response()
+    (
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This address does not take that method.\n",
+    )
+        .into_response()
 }

@@ -19,7 +19,8 @@ pub(super) async fn page(State(app): State<App>, Path(secret): Path<String>) -> 
         }
         Err(_) => plain(
             StatusCode::NOT_FOUND,
-            "This link is not good any more. Make a new one: larder admin user link NAME\n".to_owned(),
+            "This link is not good any more. Make a new one: larder admin user link NAME\n"
+                .to_owned(),
         ),
     }
 }

@@ -15,11 +15,16 @@ pub(crate) async fn run(
     json: bool,
     command: AdminCommand,
 ) -> Result<ExitCode, Failure> {
-    let overrides = Overrides { data, ..Overrides::default() };
+    let overrides = Overrides {
+        data,
+        ..Overrides::default()
+    };
     let config = Config::load(config.as_deref(), &overrides).map_err(Failure::usage)?;
     let strict = matches!(command, AdminCommand::Check { strict: true });
     let link_to = match &command {
-        AdminCommand::User(UserCommand::Link { .. }) => config.public_url.as_ref().map(ToString::to_string),
+        AdminCommand::User(UserCommand::Link { .. }) => {
+            config.public_url.as_ref().map(ToString::to_string)
+        }
         _ => None,
     };
     let answer = answer(&config, request(command)).await?;
@@ -29,7 +34,9 @@ pub(crate) async fn run(
         print(&answer, link_to.as_deref());
     }
     match answer {
-        AdminAnswer::Checked(report) if !report.is_clean() || (strict && !report.waste.is_empty()) => {
+        AdminAnswer::Checked(report)
+            if !report.is_clean() || (strict && !report.waste.is_empty()) =>
+        {
             Ok(ExitCode::from(FAILED))
         }
         _ => Ok(ExitCode::SUCCESS),
@@ -38,21 +45,40 @@ pub(crate) async fn run(
 
 fn request(command: AdminCommand) -> AdminRequest {
     match command {
-        AdminCommand::User(UserCommand::Create { name, admin }) => AdminRequest::CreateUser { name, admin },
+        AdminCommand::User(UserCommand::Create { name, admin }) => {
+            AdminRequest::CreateUser { name, admin }
+        }
         AdminCommand::User(UserCommand::List) => AdminRequest::ListUsers,
-        AdminCommand::User(UserCommand::Link { name }) => {
-            AdminRequest::SignInLink { user: name, path: "/".to_owned() }
-        }
-        AdminCommand::User(UserCommand::Grant { name, project, role }) => {
-            AdminRequest::Grant { user: name, project, role }
-        }
+        AdminCommand::User(UserCommand::Link { name }) => AdminRequest::SignInLink {
+            user: name,
+            path: "/".to_owned(),
+        },
+        AdminCommand::User(UserCommand::Grant {
+            name,
+            project,
+            role,
+        }) => AdminRequest::Grant {
+            user: name,
+            project,
+            role,
+        },
         AdminCommand::Project(ProjectCommand::Create { slug, public }) => {
             AdminRequest::CreateProject { slug, public }
         }
         AdminCommand::Project(ProjectCommand::List) => AdminRequest::ListProjects,
-        AdminCommand::Token(TokenCommand::Create { user, scopes, project, name, days }) => {
-            AdminRequest::CreateToken { user, scopes, project, description: name, days }
-        }
+        AdminCommand::Token(TokenCommand::Create {
+            user,
+            scopes,
+            project,
+            name,
+            days,
+        }) => AdminRequest::CreateToken {
+            user,
+            scopes,
+            project,
+            description: name,
+            days,
+        },
         AdminCommand::Token(TokenCommand::List { user }) => AdminRequest::ListTokens { user },
         AdminCommand::Token(TokenCommand::Revoke { id }) => AdminRequest::RevokeToken { id },
         AdminCommand::Check { .. } => AdminRequest::Check,
@@ -64,7 +90,9 @@ async fn answer(config: &Config, request: AdminRequest) -> Result<AdminAnswer> {
     match StoreLock::take(&config.data)? {
         Locked::Mine(_lock) => {
             let larder = larder_server::open_store(config)?;
-            perform(&larder, request).await.map_err(|error| anyhow!("{error}"))
+            perform(&larder, request)
+                .await
+                .map_err(|error| anyhow!("{error}"))
         }
         Locked::Held(owner) => {
             let socket = owner.socket.with_context(|| {
@@ -88,7 +116,12 @@ fn print(answer: &AdminAnswer, link_to: Option<&str>) {
         },
         AdminAnswer::Users(users) => {
             for user in users {
-                println!("{}\t{}\t{}", user.name, if user.admin { "admin" } else { "user" }, user.created_at);
+                println!(
+                    "{}\t{}\t{}",
+                    user.name,
+                    if user.admin { "admin" } else { "user" },
+                    user.created_at
+                );
             }
         }
         AdminAnswer::Projects(projects) => {
@@ -100,12 +133,20 @@ fn print(answer: &AdminAnswer, link_to: Option<&str>) {
         AdminAnswer::Tokens(tokens) => {
             for token in tokens {
                 let expires = token.expires_at.as_deref().unwrap_or("never");
-                println!("{}\t{}\t{}\t{expires}", token.id, token.description, token.scopes.join(","));
+                println!(
+                    "{}\t{}\t{}\t{expires}",
+                    token.id,
+                    token.description,
+                    token.scopes.join(",")
+                );
             }
         }
         AdminAnswer::Checked(report) => {
             for fault in &report.faults {
-                println!("damaged\t{}\t{}\t{}", fault.artifact, fault.path, fault.what);
+                println!(
+                    "damaged\t{}\t{}\t{}",
+                    fault.artifact, fault.path, fault.what
+                );
             }
             for key in &report.waste {
                 println!("waste\t{key}");

@@ -21,7 +21,9 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> 
     log::begin(config.log);
     let server = Server::open(config, None).await.map_err(Failure::usage)?;
     if let Some(link) = server.first_sign_in_link().await? {
-        eprintln!("A new store, with the user `admin`. This link signs in once within ten minutes:\n\n    {link}\n");
+        eprintln!(
+            "A new store, with the user `admin`. This link signs in once within ten minutes:\n\n    {link}\n"
+        );
     }
     let stop = stop_on_signals()?;
     println!("listening on {}", server.address());
@@ -33,7 +35,10 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> 
 /// Cancelled by the first SIGINT or SIGTERM; the second ends the process at once.
 pub(crate) fn stop_on_signals() -> std::io::Result<CancellationToken> {
     let stop = CancellationToken::new();
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
     let stopping = stop.clone();
     tokio::spawn(async move {
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
