@@ -179,7 +179,8 @@ impl Projects {
     }
 }
 
-/// The project of that slug for announcing a build: made, private, if it is unknown and the caller may make it.
+/// The project of that slug for whoever may announce builds in it: made, private, if it is unknown and the caller may
+/// make it; then the caller is its admin.
 pub(crate) async fn find_or_create(
     tx: &mut Tx,
     numbers: [i64; 2],
@@ -189,7 +190,9 @@ pub(crate) async fn find_or_create(
     now: Timestamp,
 ) -> Result<Project> {
     if let Some(project) = projects::by_slug(tx, slug).await? {
-        return seen(who, Some(project));
+        let project = seen(who, Some(project))?;
+        authorize(who, Action::WriteBuilds, Resource::project(&project))?;
+        return Ok(project);
     }
     let may_create = match who {
         Principal::Operator => true,
