@@ -15,6 +15,7 @@ pub mod sandbox;
 mod step;
 mod store;
 
+pub use environment::{parse_env_file, parse_variable};
 pub use event::{BuildSummary, Event, JobSummary, NodeSummary, StepResult};
 pub use facts::{BuildFacts, default_project};
 
@@ -29,6 +30,7 @@ use node::Node;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// What `larder run` is to do. [`RunOptions::new`] fills in what most callers want.
@@ -242,25 +244,23 @@ async fn announce(server: &Server, options: &RunOptions, plan: &Plan) -> Result<
 
 /// Side by side; one after the other where they would share folders of the machine.
 async fn run_nodes(run: &Arc<Run>) -> Result<Vec<NodeSummary>> {
+    let places = 0..run.build.jobs.len();
+    if run.folder.mode() != Mode::Namespace {
+        let mut nodes = Vec::new();
+        for place in places {
+            nodes.push(run_node(run.clone(), place).await?);
+        }
+        return Ok(nodes);
+    }
+    // Dropped with this call: then the nodes break off and their processes end.
+    let mut tasks: JoinSet<_> = places.map(|place| run_node(run.clone(), place)).collect();
     let mut nodes = Vec::new();
-    let mut tasks = Vec::new();
-    for index in 0..run.build.jobs.len() {
-        let (run, mut task) = (run.clone(), None);
-        if run.folder.mode() == Mode::Namespace {
-            task = Some(tokio::spawn(run_node(run.clone(), index)));
-        }
-        match task {
-            Some(task) => tasks.push(task),
-            None => nodes.push(run_node(run, index).await),
-        }
+    while let Some(node) = tasks.join_next().await {
+        nodes.push(node.map_err(|error| Error::Usage(format!("a node broke off: {error}")))?);
     }
-    for task in tasks {
-        nodes.push(
-            task.await
-                .map_err(|error| Error::Usage(format!("a node broke off: {error}")))?,
-        );
-    }
-    nodes.into_iter().collect()
+    let mut nodes: Vec<NodeSummary> = nodes.into_iter().collect::<Result<_>>()?;
+    nodes.sort_by_key(|node| node.index);
+    Ok(nodes)
 }
 
 /// A node that cannot go on still ends its job on the server, as far as that is possible.

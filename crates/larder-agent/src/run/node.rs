@@ -22,6 +22,11 @@ use tokio_util::sync::CancellationToken;
 /// The server hears this often of a job that prints nothing.
 pub(super) const HEARTBEAT: Duration = Duration::from_mins(1);
 
+/// A step without a name is called by its whole command; lists need only the start of that.
+const NAME_CHARS_MAX: usize = 500;
+/// What the server keeps of a command.
+const COMMAND_CHARS_MAX: usize = 50_000;
+
 /// A node that is about to run.
 pub(super) struct Node {
     context: Arc<Context>,
@@ -92,11 +97,11 @@ impl Context {
 
     async fn report(&self, result: &StepResult) -> Result<()> {
         let command = match self.step(result.seq).map(|step| &step.kind) {
-            Some(StepKind::Run(run)) => Some(run.command.clone()),
+            Some(StepKind::Run(run)) => Some(start_of(&run.command, COMMAND_CHARS_MAX)),
             _ => None,
         };
         let report = StepReport {
-            name: result.name.clone(),
+            name: start_of(&result.name, NAME_CHARS_MAX),
             command,
             state: result.state,
             exit_status: result.exit_status,
@@ -488,6 +493,10 @@ fn built_in(run: &Run, job: &AnnouncedJob) -> Vec<(&'static str, String)> {
             .filter_map(|(name, fact)| Some((name, fact.clone()?))),
     );
     variables
+}
+
+fn start_of(text: &str, chars_max: usize) -> String {
+    text.chars().take(chars_max).collect()
 }
 
 /// The values that no kept file may hold.
