@@ -23,9 +23,9 @@ use tokio_util::sync::CancellationToken;
 pub(super) const HEARTBEAT: Duration = Duration::from_mins(1);
 
 /// A step without a name is called by its whole command; lists need only the start of that.
-const NAME_CHARS_MAX: usize = 500;
-/// What the server keeps of a command.
-const COMMAND_CHARS_MAX: usize = 50_000;
+const NAME_BYTES_MAX: usize = 500;
+/// Longer commands are reported up to here; the server takes 64 KiB.
+const COMMAND_BYTES_MAX: usize = 60_000;
 
 /// A node that is about to run.
 pub(super) struct Node {
@@ -97,11 +97,11 @@ impl Context {
 
     async fn report(&self, result: &StepResult) -> Result<()> {
         let command = match self.step(result.seq).map(|step| &step.kind) {
-            Some(StepKind::Run(run)) => Some(start_of(&run.command, COMMAND_CHARS_MAX)),
+            Some(StepKind::Run(run)) => Some(start_of(&run.command, COMMAND_BYTES_MAX)),
             _ => None,
         };
         let report = StepReport {
-            name: start_of(&result.name, NAME_CHARS_MAX),
+            name: start_of(&result.name, NAME_BYTES_MAX),
             command,
             state: result.state,
             exit_status: result.exit_status,
@@ -495,8 +495,8 @@ fn built_in(run: &Run, job: &AnnouncedJob) -> Vec<(&'static str, String)> {
     variables
 }
 
-fn start_of(text: &str, chars_max: usize) -> String {
-    text.chars().take(chars_max).collect()
+fn start_of(text: &str, bytes_max: usize) -> String {
+    text[..text.floor_char_boundary(bytes_max)].to_owned()
 }
 
 /// The values that no kept file may hold.
