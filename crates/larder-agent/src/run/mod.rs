@@ -24,12 +24,12 @@ use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::server::{Server, ServerAddress};
 use event::Events;
-use folders::{Mode, RunFolder};
+use folders::{Mode, NodeFolders, RunFolder};
 use larder_protocol::{AnnounceBuild, AnnounceJob, AnnouncedBuild, FinishJob, JobState};
 use node::Node;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -124,6 +124,26 @@ impl RunOptions {
 /// Runs a job to its end and says what came of it; `on_event` hears of everything while it
 /// happens, from several threads.
 ///
+/// ```no_run
+/// # async fn example(token: String, config: String) -> larder_agent::Result<()> {
+/// use larder_agent::run::{Event, RunOptions, cancel_on_signals, run};
+/// use larder_agent::server::ServerAddress;
+///
+/// let server = ServerAddress { url: "http://127.0.0.1:7878".into(), token, ca_pem: None };
+/// let program = std::env::current_exe().expect("this program has a path");
+/// let mut options = RunOptions::new("config.yml", config, "local/me/demo", server, ".", program);
+/// options.caller_environment = std::env::vars_os().collect();
+/// options.cancel = cancel_on_signals().expect("signals can be listened to");
+/// let summary = run(options, |event| {
+///     if let Event::Output { bytes, .. } = event {
+///         print!("{}", String::from_utf8_lossy(bytes));
+///     }
+/// })
+/// .await?;
+/// std::process::exit(summary.exit_code().into());
+/// # }
+/// ```
+///
 /// A job that fails is a result ([`JobSummary::exit_code`]), not an error. Errors are: a config
 /// that cannot be run, options that cannot be followed, a server that cannot be reached or says
 /// no, and an operating system that does not do what is needed.
@@ -145,12 +165,22 @@ pub async fn run(
     let server = Server::new(&options.server)?;
     let mode = choose_mode(&options, &events).await?;
     let folder = RunFolder::create(options.scratch.as_deref(), mode)?;
+    // What is wrong with the folders is known before the server hears of the build.
+    let first = NodeFolders::create(
+        &folder,
+        0,
+        &plan,
+        &options.source,
+        &options.caller_environment,
+    )?;
+    let first_folders = Mutex::new(Some(first));
     let build = announce(&server, &options, &plan).await?;
     let run = Arc::new(Run {
         plan,
         options,
         build,
         server,
+        first_folders,
         folder,
         events,
     });
@@ -192,8 +222,32 @@ pub(crate) struct Run {
     pub(crate) options: RunOptions,
     pub(crate) build: AnnouncedBuild,
     pub(crate) server: Server,
+    /// Those of the node 0, made ahead.
+    first_folders: Mutex<Option<NodeFolders>>,
     pub(crate) folder: RunFolder,
     pub(crate) events: Events,
+}
+
+impl Run {
+    /// The folders of the node; each node takes its own once.
+    fn take_folders(&self, index: u32) -> Result<NodeFolders> {
+        let first = self
+            .first_folders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take_if(|_| index == 0);
+        if let Some(folders) = first {
+            return Ok(folders);
+        }
+        let options = &self.options;
+        NodeFolders::create(
+            &self.folder,
+            index,
+            &self.plan,
+            &options.source,
+            &options.caller_environment,
+        )
+    }
 }
 
 /// A namespace for each node if the system gives one.

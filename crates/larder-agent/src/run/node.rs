@@ -155,12 +155,7 @@ impl Node {
     pub(super) fn prepare(run: &Arc<Run>, place: usize, server: Server) -> Result<Self> {
         let job = &run.build.jobs[place];
         let options = &run.options;
-        let folders = NodeFolders::create(
-            &run.folder,
-            job.index,
-            &run.plan,
-            &options.caller_environment,
-        )?;
+        let folders = run.take_folders(job.index)?;
         let bash_env = folders.own.join("bash_env");
         fs::write(&bash_env, "").map_err(Error::io(bash_env.display().to_string()))?;
         let environment = Environment::new(Sources {
@@ -206,7 +201,6 @@ impl Node {
     pub(super) async fn run(mut self) -> Result<NodeSummary> {
         let answer = self.run_steps().await;
         self.end_background().await?;
-        self.context.folders.remove_leavings();
         answer?;
         let job = self.context.job();
         let end = FinishJob {

@@ -22,6 +22,9 @@ pub(crate) struct State {
     pub(crate) jobs: BTreeMap<String, Job>,
     /// Paths that the fake refuses with 400.
     pub(crate) refused: Vec<String>,
+    /// Every so many requests one is answered 503, if this is not 0.
+    pub(crate) flaky_every: u32,
+    pub(crate) requests: u32,
     /// What lists say besides what was uploaded.
     pub(crate) extra: Vec<ArtifactBody>,
 }
@@ -130,6 +133,10 @@ impl Fake {
         };
         let bearer = header("authorization").unwrap_or_default();
         let mut state = self.state.lock().unwrap();
+        state.requests += 1;
+        if state.requests.is_multiple_of(state.flaky_every) {
+            return no(503, "unavailable");
+        }
         match (&parts.method, segments.as_slice()) {
             (&Method::POST, ["projects", _, _, _, "builds"]) => {
                 assert_eq!(bearer, format!("Bearer {USER_TOKEN}"));

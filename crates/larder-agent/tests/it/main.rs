@@ -59,6 +59,7 @@ fn run_tests(args: &[String]) -> ExitCode {
     let tests: [Test; _] = tests![
         samples::the_first_sample_keeps_its_two_files_twice_in_a_row,
         samples::the_core_dump_sample_keeps_its_core_twice_in_a_row_and_on_two_nodes,
+        samples::a_server_that_is_away_for_a_moment_loses_nothing,
         samples::the_config_as_documented_is_a_config_error,
         semantics::no_step_sees_the_callers_secrets,
         semantics::store_artifacts_follows_the_documented_rules,

@@ -411,6 +411,8 @@ pub(crate) async fn without_a_namespace_the_job_still_has_a_home_and_leaves_no_t
     std::fs::remove_dir(&folder).unwrap();
     assert_eq!(error.exit_code(), 2);
     assert!(error.to_string().contains(&name), "{error}");
+    let builds = fake.state.lock().unwrap().builds;
+    assert_eq!(builds, 1, "nothing is announced for a job that cannot run");
 }
 
 pub(crate) async fn a_server_that_is_away_is_error_3() {

@@ -141,7 +141,7 @@ fn a_mistake_is_named_with_its_place_and_what_was_expected() {
         "path",
     );
     check("version: 2\nversion: 2\n", "2:1: ", "version");
-    check("version: 2\njobs: [1, 2]\n", "2:7: ", "");
+    check("version: 2\njobs: [1, 2]\n", "2:7: ", "expected a map");
 }
 
 #[test]
