@@ -75,6 +75,7 @@ fn run_tests(args: &[String]) -> ExitCode {
         semantics::a_background_step_runs_until_the_jobs_end,
         semantics::much_output_arrives_whole_and_in_order,
         semantics::without_a_namespace_the_job_still_has_a_home_and_leaves_no_trace,
+        semantics::a_system_without_namespaces_is_named_and_runs_the_job,
         semantics::a_server_that_is_away_is_error_3,
         transfer::uploads_and_downloads_are_each_others_inverse,
         transfer::a_hostile_list_writes_nothing_outside,

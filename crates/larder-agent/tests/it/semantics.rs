@@ -415,6 +415,44 @@ pub(crate) async fn without_a_namespace_the_job_still_has_a_home_and_leaves_no_t
     assert_eq!(builds, 1, "nothing is announced for a job that cannot run");
 }
 
+pub(crate) async fn a_system_without_namespaces_is_named_and_runs_the_job() {
+    let fake = Fake::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("sandbox");
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' --namespace '*) echo 'larder sandbox: refused here' >&2; exit 127;; esac\nexec {} \"$@\"\n",
+        std::env::current_exe().unwrap().display(),
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(
+        &program,
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let config = with_steps("      - run: echo x > ~/x\n      - store_artifacts: {path: ~/x}\n");
+    let mut options = options(&fake, &config, folder.path());
+    options.sandbox_program = program;
+    let notices = std::sync::Arc::new(Mutex::new(String::new()));
+    let heard = notices.clone();
+    let summary = larder_agent::run::run(options, move |event| {
+        if let Event::Notice { text } = event {
+            heard.lock().unwrap().push_str(text);
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        (summary.exit_code(), summary.nodes[0].artifacts.len()),
+        (0, 1)
+    );
+    let notices = notices.lock().unwrap();
+    assert!(
+        notices.contains("no mount namespace (refused here)"),
+        "{notices}"
+    );
+    assert!(notices.contains("names an executor"), "{notices}");
+}
+
 pub(crate) async fn a_server_that_is_away_is_error_3() {
     let mut fake = Fake::start().await;
     "http://127.0.0.1:1".clone_into(&mut fake.url);
