@@ -8,6 +8,7 @@ use larder_protocol::{
     JobBody, StepReport,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -57,6 +58,8 @@ impl fmt::Debug for ServerAddress {
 #[derive(Clone)]
 pub struct Server {
     client: Client,
+    /// Follows redirects, as stores of bytes may send them; it drops the token at another host.
+    downloads: Client,
     base: Arc<Url>,
     token: Arc<str>,
 }
@@ -98,23 +101,26 @@ impl Server {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let mut builder = Client::builder()
-            .connect_timeout(Duration::from_secs(10))
-            // The token must not follow a redirect to another host.
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true);
-        if is_loopback(&base) {
-            builder = builder.no_proxy();
-        }
-        if let Some(pem) = &address.ca_pem {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem)
-                .map_err(|error| refused(format!("its certificate file: {error}")))?;
-            builder = builder.tls_certs_merge(certificates);
-        }
+        let certificates = match &address.ca_pem {
+            None => Vec::new(),
+            Some(pem) => reqwest::Certificate::from_pem_bundle(pem)
+                .map_err(|error| refused(format!("its certificate file: {error}")))?,
+        };
+        let is_local = is_loopback(&base);
+        let client = |redirects| {
+            let mut builder = Client::builder()
+                .connect_timeout(Duration::from_secs(10))
+                .redirect(redirects)
+                .tls_certs_merge(certificates.clone())
+                .tcp_nodelay(true);
+            if is_local {
+                builder = builder.no_proxy();
+            }
+            builder.build().map_err(|error| refused(error.to_string()))
+        };
         Ok(Self {
-            client: builder
-                .build()
-                .map_err(|error| refused(error.to_string()))?,
+            client: client(Policy::none())?,
+            downloads: client(Policy::limited(5))?,
             base: Arc::new(base),
             token: address.token.as_str().into(),
         })
@@ -255,10 +261,11 @@ impl Server {
             );
         let response = self
             .call(&what, || {
+                let request = self.downloads.get(url.clone());
                 if is_own {
-                    self.request(Method::GET, url.clone())
+                    request.bearer_auth(&self.token)
                 } else {
-                    self.client.get(url.clone())
+                    request
                 }
             })
             .await?;

@@ -200,6 +200,12 @@ impl<'de> Visitor<'de> for RunVisitor {
         self.visit_str(if command { "true" } else { "false" })
     }
 
+    fn visit_unit<E: Error>(self) -> Result<RunOrText, E> {
+        Err(E::custom(
+            "`run` is empty; expected a command, or `command` indented below it",
+        ))
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RunOrText, A::Error> {
         RunShape::deserialize(MapAccessDeserializer::new(map)).map(RunOrText)
     }

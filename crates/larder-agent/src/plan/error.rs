@@ -84,7 +84,8 @@ impl Text<'_> {
             formatter: &serde_saphyr::UserMessageFormatter,
         };
         let message = error.render_with_options(options);
-        let mut answer = self.error(position, without_place(&message));
+        let message = in_plain_words(without_place(&message));
+        let mut answer = self.error(position, message);
         answer.hint = position.and_then(|place| self.outdented_comment_before(place.line));
         answer
     }
@@ -119,7 +120,7 @@ impl Text<'_> {
         is_cause.then(|| {
             format!(
                 "line {}: this comment is indented less than the text that line {} begins, and ends it; \
-                 indent it by {wanted} spaces",
+                 indent it with {wanted} spaces",
                 comment + 1,
                 opener + 1,
             )
@@ -138,13 +139,27 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start_matches(' ').len()
 }
 
+/// The parser's own words mean nothing to whoever writes configs.
+fn in_plain_words(message: &str) -> String {
+    message
+        .replace(
+            "expected sequence start",
+            "expected a list (lines that begin with `- `)",
+        )
+        .replace(
+            "expected mapping start",
+            "expected a map (lines of `key: value`)",
+        )
+        .replace("invalid type: sequence", "a list cannot stand here")
+        .replace("invalid type: map", "a map cannot stand here")
+}
+
 /// The library says the place at the end of some messages; ours stands in front.
-fn without_place(message: &str) -> String {
+fn without_place(message: &str) -> &str {
     let first = message.lines().next().unwrap_or_default();
     let cut = first
         .rfind(" at line ")
         .filter(|&at| first[at..].contains("column"));
     first[..cut.unwrap_or(first.len())]
         .trim_end_matches(|c: char| c == ':' || c == ',' || c.is_whitespace())
-        .to_owned()
 }

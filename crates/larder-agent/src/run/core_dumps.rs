@@ -143,6 +143,82 @@ impl Search<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artifacts::Mount;
+    use crate::run::core_file::tests::real_core;
+
+    #[test]
+    fn a_core_gets_its_documented_name_whatever_the_kernel_calls_it() {
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let Some((core, pid)) = real_core(&root) else {
+            eprintln!("skipped: this machine writes no core files here, or has no gcc");
+            return;
+        };
+        let documented = format!(
+            "core.{pid}.{}",
+            root.join("crash").to_str().unwrap().replace('/', "!")
+        );
+        let program = root.join("crash").to_str().unwrap().replace('/', "!");
+        let check = |pattern: &str, left: &str, is_linked: bool| {
+            let node = tempfile::tempdir_in("/var/tmp").unwrap();
+            let tmp = node.path().canonicalize().unwrap();
+            let host = tmp.join(left);
+            fs::create_dir_all(tmp.join("work")).unwrap();
+            fs::create_dir_all(host.parent().unwrap()).unwrap();
+            fs::copy(&core, &host).unwrap();
+            let since = fs::metadata(&host).unwrap().modified().unwrap();
+            let view = View::new(vec![Mount {
+                seen: "/tmp".into(),
+                host: tmp.clone(),
+            }]);
+            let search = |since| Search {
+                view: &view,
+                directory: Path::new("/tmp/work"),
+                since,
+            };
+            let later = since + std::time::Duration::from_secs(1);
+            assert_eq!(
+                link(&search(later), pattern),
+                Vec::<PathBuf>::new(),
+                "{pattern}: an old core"
+            );
+            let linked = link(&search(since), pattern);
+            let beside = if left.starts_with("work/sub") {
+                "work/sub"
+            } else {
+                "work"
+            };
+            let expected: Vec<PathBuf> = is_linked
+                .then(|| Path::new("/tmp").join(beside).join(&documented))
+                .into_iter()
+                .collect();
+            assert_eq!(linked, expected, "{pattern}");
+            assert!(tmp.join(beside).join(&documented).exists(), "{pattern}");
+            assert_eq!(
+                link(&search(since), pattern),
+                Vec::<PathBuf>::new(),
+                "{pattern}: once is enough"
+            );
+        };
+        check("core", "work/core", true);
+        check("core.%p", &format!("work/core.{pid}"), true);
+        check("core.%p.%E", &format!("work/core.{pid}.{program}"), false);
+        check("core", "work/sub/core", true);
+        check("/tmp/cores/%e-%p.core", "cores/crash-1.core", true);
+    }
+
+    #[test]
+    fn another_file_is_no_core_even_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("core.c"), "int main;").unwrap();
+        let view = View::default();
+        let search = Search {
+            view: &view,
+            directory: folder.path(),
+            since: SystemTime::UNIX_EPOCH,
+        };
+        assert_eq!(link(&search, "core.%p"), Vec::<PathBuf>::new());
+    }
 
     #[test]
     fn every_common_pattern_has_its_start() {

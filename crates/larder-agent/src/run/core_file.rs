@@ -216,12 +216,12 @@ fn number(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::process::Command;
 
     /// A core of a program that aborts, if this machine can make one.
-    fn real_core(folder: &Path) -> Option<(std::path::PathBuf, u32)> {
+    pub(in crate::run) fn real_core(folder: &Path) -> Option<(std::path::PathBuf, u32)> {
         std::fs::write(
             folder.join("a.c"),
             "#include <stdlib.h>\nint main(void) { abort(); }\n",

@@ -1,5 +1,6 @@
 //! The environment of a step: built up from nothing, so that nothing of the caller's leaks.
 
+use crate::error::{Error, Result};
 use crate::plan::Plan;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -119,6 +120,41 @@ impl Environment {
     }
 }
 
+/// `NAME=VALUE`, as `-e` takes it. The value may be empty and may hold `=`.
+pub fn parse_variable(text: &str) -> Result<(String, String)> {
+    let pair = text
+        .split_once('=')
+        .filter(|(name, value)| is_name(name) && !value.contains('\0'));
+    match pair {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err(Error::Usage(format!(
+            "variable {text:?}: expected NAME=VALUE"
+        ))),
+    }
+}
+
+/// The text of an `--env-file`: a `NAME=VALUE` on each line, taken literally; empty lines and lines
+/// that begin with `#` are left out. Errors name the line.
+pub fn parse_env_file(name: &str, text: &str) -> Result<Vec<(String, String)>> {
+    (1..)
+        .zip(text.lines())
+        .filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
+        .map(|(number, line)| {
+            // The line may hold a secret; its number is enough.
+            let expected = |_| Error::Usage(format!("{name}:{number}: expected NAME=VALUE"));
+            parse_variable(line.trim_start()).map_err(expected)
+        })
+        .collect()
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 /// Whether a config or a user tries to set what is not theirs to set.
 pub(super) fn sets_artifacts_folder<'a>(
     names: impl IntoIterator<Item = &'a (String, String)>,
@@ -137,6 +173,17 @@ pub(super) fn home_of(caller: &[(OsString, OsString)]) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variables_are_read_as_they_are_written() {
+        let read = parse_env_file("env", "# note\n\nA=1\n  B=x=y \nC=\n").unwrap();
+        let expected =
+            [("A", "1"), ("B", "x=y "), ("C", "")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        assert_eq!(read, expected);
+        let error = parse_env_file("env", "A=1\nexport B=2\n").unwrap_err();
+        assert_eq!(error.to_string(), "env:2: expected NAME=VALUE");
+        assert!(parse_variable("=x").is_err() && parse_variable("1A=x").is_err());
+    }
 
     #[test]
     fn a_step_sees_what_it_may_and_the_nearest_setting_wins() {

@@ -105,6 +105,7 @@ impl NodeFolders {
         run: &RunFolder,
         index: u32,
         plan: &Plan,
+        source: &Path,
         caller: &[(OsString, OsString)],
     ) -> Result<Self> {
         let base = run.path.join(index.to_string());
@@ -138,7 +139,7 @@ impl NodeFolders {
             leavings: Vec::new(),
         };
         if run.mode == Mode::RunFolder {
-            folders.claim_names_in_tmp(plan)?;
+            folders.claim_names_in_tmp(plan, source)?;
         }
         folders.make_working_directory(run, &base)?;
         folders.make_artifacts_folder(run, &tmp)?;
@@ -157,13 +158,6 @@ impl NodeFolders {
             .iter()
             .map(|mount| (mount.host.clone(), mount.seen.clone()))
             .collect()
-    }
-
-    /// Takes away what the job made on the machine itself.
-    pub(super) fn remove_leavings(&self) {
-        for leaving in self.leavings.iter().rev() {
-            remove_tree(leaving);
-        }
     }
 
     fn make_working_directory(&mut self, run: &RunFolder, base: &Path) -> Result<()> {
@@ -222,8 +216,11 @@ impl NodeFolders {
 
     /// Without a namespace `/tmp` is everybody's: names that the config's own text mentions there
     /// must be free, and are the job's until its end.
-    fn claim_names_in_tmp(&mut self, plan: &Plan) -> Result<()> {
-        for name in names_in_tmp(plan) {
+    fn claim_names_in_tmp(&mut self, plan: &Plan, source: &Path) -> Result<()> {
+        for name in names_in_tmp(plan)
+            .into_iter()
+            .chain(names_of_checkout(plan, source))
+        {
             let path = Path::new("/tmp").join(name);
             if path.symlink_metadata().is_ok() {
                 let message = format!(
@@ -235,6 +232,15 @@ impl NodeFolders {
             self.leavings.push(path);
         }
         Ok(())
+    }
+}
+
+impl Drop for NodeFolders {
+    /// Takes away what the job made on the machine itself.
+    fn drop(&mut self) {
+        for leaving in self.leavings.iter().rev() {
+            remove_tree(leaving);
+        }
     }
 }
 
@@ -266,6 +272,27 @@ fn names_in_tmp(plan: &Plan) -> BTreeSet<String> {
         }
     }
     names
+}
+
+/// What `checkout` puts right into `/tmp`, if it does.
+fn names_of_checkout(plan: &Plan, source: &Path) -> BTreeSet<String> {
+    let is_into_tmp = plan.steps.iter().any(|step| match &step.kind {
+        StepKind::Checkout(checkout) => expand(
+            &checkout.path,
+            Path::new("/"),
+            Path::new(&plan.working_directory),
+        )
+        .components()
+        .eq(Path::new("/tmp").components()),
+        StepKind::Run(_) | StepKind::StoreArtifacts(_) | StepKind::Unknown(_) => false,
+    });
+    if !is_into_tmp {
+        return BTreeSet::new();
+    }
+    let entries = fs::read_dir(source).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
 /// Removes a tree in which a job may have made folders that cannot be written to.
@@ -346,7 +373,7 @@ mod tests {
         let plan = Plan::parse("c", text, None).unwrap();
         for mode in [Mode::Namespace, Mode::RunFolder] {
             let run = RunFolder::create(Some(scratch.path()), mode).unwrap();
-            let error = NodeFolders::create(&run, 0, &plan, &[]).unwrap_err();
+            let error = NodeFolders::create(&run, 0, &plan, Path::new("/"), &[]).unwrap_err();
             assert!(
                 error
                     .to_string()

@@ -15,6 +15,7 @@ pub mod sandbox;
 mod step;
 mod store;
 
+pub use environment::{parse_env_file, parse_variable};
 pub use event::{BuildSummary, Event, JobSummary, NodeSummary, StepResult};
 pub use facts::{BuildFacts, default_project};
 
@@ -23,12 +24,13 @@ use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::server::{Server, ServerAddress};
 use event::Events;
-use folders::{Mode, RunFolder};
+use folders::{Mode, NodeFolders, RunFolder};
 use larder_protocol::{AnnounceBuild, AnnounceJob, AnnouncedBuild, FinishJob, JobState};
 use node::Node;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// What `larder run` is to do. [`RunOptions::new`] fills in what most callers want.
@@ -122,6 +124,26 @@ impl RunOptions {
 /// Runs a job to its end and says what came of it; `on_event` hears of everything while it
 /// happens, from several threads.
 ///
+/// ```no_run
+/// # async fn example(token: String, config: String) -> larder_agent::Result<()> {
+/// use larder_agent::run::{Event, RunOptions, cancel_on_signals, run};
+/// use larder_agent::server::ServerAddress;
+///
+/// let server = ServerAddress { url: "http://127.0.0.1:7878".into(), token, ca_pem: None };
+/// let program = std::env::current_exe().expect("this program has a path");
+/// let mut options = RunOptions::new("config.yml", config, "local/me/demo", server, ".", program);
+/// options.caller_environment = std::env::vars_os().collect();
+/// options.cancel = cancel_on_signals().expect("signals can be listened to");
+/// let summary = run(options, |event| {
+///     if let Event::Output { bytes, .. } = event {
+///         print!("{}", String::from_utf8_lossy(bytes));
+///     }
+/// })
+/// .await?;
+/// std::process::exit(summary.exit_code().into());
+/// # }
+/// ```
+///
 /// A job that fails is a result ([`JobSummary::exit_code`]), not an error. Errors are: a config
 /// that cannot be run, options that cannot be followed, a server that cannot be reached or says
 /// no, and an operating system that does not do what is needed.
@@ -143,12 +165,22 @@ pub async fn run(
     let server = Server::new(&options.server)?;
     let mode = choose_mode(&options, &events).await?;
     let folder = RunFolder::create(options.scratch.as_deref(), mode)?;
+    // What is wrong with the folders is known before the server hears of the build.
+    let first = NodeFolders::create(
+        &folder,
+        0,
+        &plan,
+        &options.source,
+        &options.caller_environment,
+    )?;
+    let first_folders = Mutex::new(Some(first));
     let build = announce(&server, &options, &plan).await?;
     let run = Arc::new(Run {
         plan,
         options,
         build,
         server,
+        first_folders,
         folder,
         events,
     });
@@ -190,8 +222,32 @@ pub(crate) struct Run {
     pub(crate) options: RunOptions,
     pub(crate) build: AnnouncedBuild,
     pub(crate) server: Server,
+    /// Those of the node 0, made ahead.
+    first_folders: Mutex<Option<NodeFolders>>,
     pub(crate) folder: RunFolder,
     pub(crate) events: Events,
+}
+
+impl Run {
+    /// The folders of the node; each node takes its own once.
+    fn take_folders(&self, index: u32) -> Result<NodeFolders> {
+        let first = self
+            .first_folders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take_if(|_| index == 0);
+        if let Some(folders) = first {
+            return Ok(folders);
+        }
+        let options = &self.options;
+        NodeFolders::create(
+            &self.folder,
+            index,
+            &self.plan,
+            &options.source,
+            &options.caller_environment,
+        )
+    }
 }
 
 /// A namespace for each node if the system gives one.
@@ -242,25 +298,23 @@ async fn announce(server: &Server, options: &RunOptions, plan: &Plan) -> Result<
 
 /// Side by side; one after the other where they would share folders of the machine.
 async fn run_nodes(run: &Arc<Run>) -> Result<Vec<NodeSummary>> {
+    let places = 0..run.build.jobs.len();
+    if run.folder.mode() != Mode::Namespace {
+        let mut nodes = Vec::new();
+        for place in places {
+            nodes.push(run_node(run.clone(), place).await?);
+        }
+        return Ok(nodes);
+    }
+    // Dropped with this call: then the nodes break off and their processes end.
+    let mut tasks: JoinSet<_> = places.map(|place| run_node(run.clone(), place)).collect();
     let mut nodes = Vec::new();
-    let mut tasks = Vec::new();
-    for index in 0..run.build.jobs.len() {
-        let (run, mut task) = (run.clone(), None);
-        if run.folder.mode() == Mode::Namespace {
-            task = Some(tokio::spawn(run_node(run.clone(), index)));
-        }
-        match task {
-            Some(task) => tasks.push(task),
-            None => nodes.push(run_node(run, index).await),
-        }
+    while let Some(node) = tasks.join_next().await {
+        nodes.push(node.map_err(|error| Error::Usage(format!("a node broke off: {error}")))?);
     }
-    for task in tasks {
-        nodes.push(
-            task.await
-                .map_err(|error| Error::Usage(format!("a node broke off: {error}")))?,
-        );
-    }
-    nodes.into_iter().collect()
+    let mut nodes: Vec<NodeSummary> = nodes.into_iter().collect::<Result<_>>()?;
+    nodes.sort_by_key(|node| node.index);
+    Ok(nodes)
 }
 
 /// A node that cannot go on still ends its job on the server, as far as that is possible.

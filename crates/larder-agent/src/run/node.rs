@@ -22,6 +22,11 @@ use tokio_util::sync::CancellationToken;
 /// The server hears this often of a job that prints nothing.
 pub(super) const HEARTBEAT: Duration = Duration::from_mins(1);
 
+/// A step without a name is called by its whole command; lists need only the start of that.
+const NAME_BYTES_MAX: usize = 500;
+/// Longer commands are reported up to here; the server takes 64 KiB.
+const COMMAND_BYTES_MAX: usize = 60_000;
+
 /// A node that is about to run.
 pub(super) struct Node {
     context: Arc<Context>,
@@ -92,11 +97,11 @@ impl Context {
 
     async fn report(&self, result: &StepResult) -> Result<()> {
         let command = match self.step(result.seq).map(|step| &step.kind) {
-            Some(StepKind::Run(run)) => Some(run.command.clone()),
+            Some(StepKind::Run(run)) => Some(start_of(&run.command, COMMAND_BYTES_MAX)),
             _ => None,
         };
         let report = StepReport {
-            name: result.name.clone(),
+            name: start_of(&result.name, NAME_BYTES_MAX),
             command,
             state: result.state,
             exit_status: result.exit_status,
@@ -150,12 +155,7 @@ impl Node {
     pub(super) fn prepare(run: &Arc<Run>, place: usize, server: Server) -> Result<Self> {
         let job = &run.build.jobs[place];
         let options = &run.options;
-        let folders = NodeFolders::create(
-            &run.folder,
-            job.index,
-            &run.plan,
-            &options.caller_environment,
-        )?;
+        let folders = run.take_folders(job.index)?;
         let bash_env = folders.own.join("bash_env");
         fs::write(&bash_env, "").map_err(Error::io(bash_env.display().to_string()))?;
         let environment = Environment::new(Sources {
@@ -201,7 +201,6 @@ impl Node {
     pub(super) async fn run(mut self) -> Result<NodeSummary> {
         let answer = self.run_steps().await;
         self.end_background().await?;
-        self.context.folders.remove_leavings();
         answer?;
         let job = self.context.job();
         let end = FinishJob {
@@ -488,6 +487,10 @@ fn built_in(run: &Run, job: &AnnouncedJob) -> Vec<(&'static str, String)> {
             .filter_map(|(name, fact)| Some((name, fact.clone()?))),
     );
     variables
+}
+
+fn start_of(text: &str, bytes_max: usize) -> String {
+    text[..text.floor_char_boundary(bytes_max)].to_owned()
 }
 
 /// The values that no kept file may hold.

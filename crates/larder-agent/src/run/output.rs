@@ -90,8 +90,20 @@ async fn ship(
                 .split_to(pending.len().min(OUTPUT_CHUNK_BYTES_MAX))
                 .freeze();
             let length = chunk.len() as u64;
-            server.append_output(&job, seq, offset, chunk).await?;
-            offset += length;
+            match server.append_output(&job, seq, offset, chunk).await {
+                Ok(()) => offset += length,
+                // What is too much is not kept; the step itself goes on.
+                Err(Error::Refused {
+                    status: 413,
+                    message,
+                    ..
+                }) => {
+                    tracing::warn!(seq, message, "the step's further output is not kept");
+                    while receiver.recv().await.is_some() {}
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok(())

@@ -146,7 +146,13 @@ fn hold_lifeline() -> Arc<AtomicBool> {
     let flag = is_stopped.clone();
     std::thread::spawn(move || {
         let mut byte = [0];
-        while matches!(std::io::stdin().read(&mut byte), Ok(1..)) {}
+        loop {
+            match std::io::stdin().read(&mut byte) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => break,
+            }
+        }
         flag.store(true, Ordering::SeqCst);
         descendants::end_all(GRACE_AFTER_STOP, Reaping::Elsewhere);
     });

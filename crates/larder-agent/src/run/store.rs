@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use larder_protocol::StepState;
 use std::io;
 use std::path::{Path, PathBuf};
+use tokio_util::sync::CancellationToken;
 
 /// Keeps the files of a `store_artifacts` step. A path where nothing is does not fail the step; a
 /// file that could not be kept does.
@@ -60,7 +61,8 @@ pub(super) async fn store(
             .await;
     }
     let files = files.into_iter().map(|found| (found, None)).collect();
-    keep(context, seq, files, warnings, output).await
+    let end = &context.run.options.cancel;
+    keep(context, seq, files, warnings, output, end).await
 }
 
 /// Whether a job put anything into `$CIRCLE_ARTIFACTS`.
@@ -103,7 +105,16 @@ pub(super) async fn sweep(context: &Context, seq: u32, output: &mut Output) -> R
             (Found { path, ..found }, Some(alias))
         })
         .collect();
-    keep(context, seq, files, warnings, output).await
+    // The sweep is what remains to be done after a cancellation: it is not cancelled itself.
+    keep(
+        context,
+        seq,
+        files,
+        warnings,
+        output,
+        &CancellationToken::new(),
+    )
+    .await
 }
 
 fn take(collect: &mut Collect<'_>, seen: &Path, names: Destination<'_>, reachable: &[PathBuf]) {
@@ -150,6 +161,7 @@ async fn keep(
     files: Vec<(Found, Option<String>)>,
     warnings: Vec<String>,
     output: &mut Output,
+    end: &CancellationToken,
 ) -> Result<StepState> {
     for warning in warnings {
         output.line(&format!("  {warning}")).await;
@@ -163,7 +175,14 @@ async fn keep(
     };
     let mut state = StepState::Passed;
     let mut answers = uploader.keep_all(files);
-    while let Some(answer) = answers.next().await {
+    loop {
+        let answer = tokio::select! {
+            answer = answers.next() => answer,
+            () = end.cancelled() => return Ok(StepState::Canceled),
+        };
+        let Some(answer) = answer else {
+            return Ok(state);
+        };
         match answer {
             Ok(file) => {
                 let seen = context.folders.view.seen(&file.local);
@@ -190,7 +209,6 @@ async fn keep(
             }
         }
     }
-    Ok(state)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {

@@ -22,6 +22,9 @@ pub(crate) struct State {
     pub(crate) jobs: BTreeMap<String, Job>,
     /// Paths that the fake refuses with 400.
     pub(crate) refused: Vec<String>,
+    /// Every so many requests one is answered 503, if this is not 0.
+    pub(crate) flaky_every: u32,
+    pub(crate) requests: u32,
     /// What lists say besides what was uploaded.
     pub(crate) extra: Vec<ArtifactBody>,
 }
@@ -130,6 +133,10 @@ impl Fake {
         };
         let bearer = header("authorization").unwrap_or_default();
         let mut state = self.state.lock().unwrap();
+        state.requests += 1;
+        if state.requests.is_multiple_of(state.flaky_every) {
+            return no(503, "unavailable");
+        }
         match (&parts.method, segments.as_slice()) {
             (&Method::POST, ["projects", _, _, _, "builds"]) => {
                 assert_eq!(bearer, format!("Bearer {USER_TOKEN}"));
@@ -149,32 +156,9 @@ impl Fake {
                 Response::new(Full::new(kept.bytes.clone()))
             }
             (method, ["jobs", id, rest @ ..]) => {
-                let Some(job) = state.jobs.get(*id) else {
-                    return no(404, "not_found");
-                };
-                if bearer != format!("Bearer {}", job.token) {
-                    return no(401, "unauthenticated");
-                }
-                match (method, rest) {
-                    (&Method::PUT, ["artifacts", path @ ..]) => {
-                        let path = path.join("/");
-                        if state.refused.contains(&path) {
-                            return no(400, "bad_path");
-                        }
-                        let headers = (
-                            header("repr-digest"),
-                            header("content-length"),
-                            header("larder-alias"),
-                        );
-                        json(201, &state.keep(id, path, headers, body, &self.url))
-                    }
-                    _ => state.jobs.get_mut(*id).unwrap().change(
-                        method,
-                        rest,
-                        &body,
-                        parts.uri.query(),
-                    ),
-                }
+                let headers = ["repr-digest", "content-length", "larder-alias"].map(header);
+                let query = parts.uri.query();
+                state.change(method, id, rest, &bearer, headers, body, query, &self.url)
             }
             _ => no(404, "not_found"),
         }
@@ -215,11 +199,41 @@ impl State {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request")]
+    fn change(
+        &mut self,
+        method: &Method,
+        id: &str,
+        rest: &[&str],
+        bearer: &str,
+        headers: [Option<String>; 3],
+        body: Bytes,
+        query: Option<&str>,
+        url: &str,
+    ) -> Response<Full<Bytes>> {
+        let Some(job) = self.jobs.get_mut(id) else {
+            return no(404, "not_found");
+        };
+        if bearer != format!("Bearer {}", job.token) {
+            return no(401, "unauthenticated");
+        }
+        match (method, rest) {
+            (&Method::PUT, ["artifacts", path @ ..]) => {
+                let path = path.join("/");
+                if self.refused.contains(&path) {
+                    return no(400, "bad_path");
+                }
+                json(201, &self.keep(id, path, headers, body, url))
+            }
+            _ => job.change(method, rest, &body, query),
+        }
+    }
+
     fn keep(
         &mut self,
         id: &str,
         path: String,
-        (digest, length, alias): (Option<String>, Option<String>, Option<String>),
+        [digest, length, alias]: [Option<String>; 3],
         bytes: Bytes,
         url: &str,
     ) -> ArtifactBody {
@@ -257,7 +271,7 @@ impl State {
             size: i64::try_from(bytes.len()).unwrap(),
             content_type: String::new(),
             sha1: None,
-            sha256: Some(sha256.iter().map(|byte| format!("{byte:02x}")).collect()),
+            sha256: Some(format!("{:x}", Bytes::copy_from_slice(&sha256))),
             created_at: String::new(),
             finished_at: None,
             url: format!("{url}/larder/v1/files/{id}/{number}"),

@@ -121,6 +121,23 @@ pub(crate) async fn the_core_dump_sample_keeps_its_core_twice_in_a_row_and_on_tw
     }
 }
 
+pub(crate) async fn a_server_that_is_away_for_a_moment_loses_nothing() {
+    let fake = Fake::start().await;
+    fake.state.lock().unwrap().flaky_every = 3;
+    let config = std::fs::read_to_string(sample("artifacts.yml")).unwrap();
+    let summary = run(&fake, &config).await;
+    assert_eq!(summary.exit_code(), 0);
+    let state = fake.state.lock().unwrap();
+    let job = &state.jobs[&summary.nodes[0].job_id];
+    assert_eq!(job.paths(), ["artifact-file", "tmp/artifacts/artifact-2"]);
+    assert!(
+        job.output_text(2).ends_with("DONE\n"),
+        "{}",
+        job.output_text(2)
+    );
+    assert!(state.requests > 15 && job.end.is_some());
+}
+
 pub(crate) async fn the_config_as_documented_is_a_config_error() {
     let fake = Fake::start().await;
     let text = include_str!("../fixtures/core-dump-as-documented.yml");

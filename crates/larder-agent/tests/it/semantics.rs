@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub(crate) async fn no_step_sees_the_callers_secrets() {
     let fake = Fake::start().await;
     let config = with_steps(
-        "      - run: env | sort\n      - run: cat /proc/$$/environ /proc/$PPID/environ | tr '\\0' '\\n'\n\
+        "      - run: env | sort\n      - run: (cat /proc/$$/environ; cat /proc/$PPID/environ || true) | tr '\\0' '\\n'\n\
          \x20     - run: echo 'export FROM_BASH_ENV=yes' >> $BASH_ENV\n      - run: echo \"bash_env=$FROM_BASH_ENV\"\n",
     );
     let mut options = options(&fake, &config, Path::new("/var/empty"));
@@ -164,6 +164,30 @@ pub(crate) async fn each_node_has_folders_of_its_own() {
         }
     }
     assert!(!Path::new("/tmp/me").exists());
+}
+
+pub(crate) async fn a_working_directory_of_its_own_is_made_and_taken_away() {
+    let fake = Fake::start().await;
+    let parent = format!("/var/tmp/it-{}", marker());
+    let config = format!(
+        "version: 2\njobs:\n  build:\n    working_directory: {parent}/app\n    parallelism: 2\n    steps:\n\
+         \x20     - run: test -z \"$(ls -A)\" && pwd && echo $CIRCLE_NODE_INDEX > index\n\
+         \x20     - store_artifacts: {{path: index}}\n"
+    );
+    for _ in 0..2 {
+        let summary = run(&fake, &config).await;
+        let state = fake.state.lock().unwrap();
+        for node in &summary.nodes {
+            let job = &state.jobs[&node.job_id];
+            assert_eq!(node.outcome, JobState::Passed, "{}", job.whole_output());
+            assert_eq!(
+                job.artifact("index").unwrap().bytes,
+                format!("{}\n", node.index)
+            );
+            assert_eq!(job.output_text(0), format!("{parent}/app\n"));
+        }
+    }
+    assert!(!Path::new(&parent).exists());
 }
 
 pub(crate) async fn circle_artifacts_is_swept_up_under_both_names() {
@@ -332,10 +356,15 @@ pub(crate) async fn much_output_arrives_whole_and_in_order() {
     })
     .await
     .unwrap();
-    let mut expected: String = (1..=1_000_000)
-        .map(|number| format!("{number}\n"))
+    let numbers: Vec<String> = (1..=1_000_000)
+        .chain(1..=3)
+        .map(|number: u32| number.to_string())
         .collect();
-    expected.push_str("1\n2\n3\n");
+    let expected = numbers.join(
+        "
+",
+    ) + "
+";
     let state = fake.state.lock().unwrap();
     let kept = &state.jobs[&summary.nodes[0].job_id].output[&0];
     assert!(
@@ -382,11 +411,51 @@ pub(crate) async fn without_a_namespace_the_job_still_has_a_home_and_leaves_no_t
     std::fs::remove_dir(&folder).unwrap();
     assert_eq!(error.exit_code(), 2);
     assert!(error.to_string().contains(&name), "{error}");
+    let builds = fake.state.lock().unwrap().builds;
+    assert_eq!(builds, 1, "nothing is announced for a job that cannot run");
+}
+
+pub(crate) async fn a_system_without_namespaces_is_named_and_runs_the_job() {
+    let fake = Fake::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("sandbox");
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' --namespace '*) echo 'larder sandbox: refused here' >&2; exit 127;; esac\nexec {} \"$@\"\n",
+        std::env::current_exe().unwrap().display(),
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(
+        &program,
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let config = with_steps("      - run: echo x > ~/x\n      - store_artifacts: {path: ~/x}\n");
+    let mut options = options(&fake, &config, folder.path());
+    options.sandbox_program = program;
+    let notices = std::sync::Arc::new(Mutex::new(String::new()));
+    let heard = notices.clone();
+    let summary = larder_agent::run::run(options, move |event| {
+        if let Event::Notice { text } = event {
+            heard.lock().unwrap().push_str(text);
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        (summary.exit_code(), summary.nodes[0].artifacts.len()),
+        (0, 1)
+    );
+    let notices = notices.lock().unwrap();
+    assert!(
+        notices.contains("no mount namespace (refused here)"),
+        "{notices}"
+    );
+    assert!(notices.contains("names an executor"), "{notices}");
 }
 
 pub(crate) async fn a_server_that_is_away_is_error_3() {
     let mut fake = Fake::start().await;
-    fake.url = "http://127.0.0.1:1".to_owned();
+    "http://127.0.0.1:1".clone_into(&mut fake.url);
     let options = options(
         &fake,
         &with_steps("      - run: echo\n"),

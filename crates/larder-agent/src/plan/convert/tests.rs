@@ -141,7 +141,7 @@ fn a_mistake_is_named_with_its_place_and_what_was_expected() {
         "path",
     );
     check("version: 2\nversion: 2\n", "2:1: ", "version");
-    check("version: 2\njobs: [1, 2]\n", "2:7: ", "");
+    check("version: 2\njobs: [1, 2]\n", "2:7: ", "expected a map");
 }
 
 #[test]
@@ -170,7 +170,8 @@ fn hostile_texts_are_refused_within_their_budget() {
     let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
     for level in 1..12 {
         let inner = vec![format!("*a{}", level - 1); 10].join(",");
-        bomb.push_str(&format!("a{level}: &a{level} [{inner}]\n"));
+        bomb =
+            bomb + "a" + &level.to_string() + ": &a" + &level.to_string() + " [" + &inner + "]\n";
     }
     bomb.push_str("version: 2\njobs: {build: {steps: [checkout]}}\n");
     refused(&bomb);
