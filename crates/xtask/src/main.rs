@@ -1,5 +1,7 @@
-//! The project's own commands: `cargo xtask test` and `cargo xtask tidy`.
+//! The project's own commands: `cargo xtask test`, `cargo xtask tidy` and `cargo xtask bench`.
 
+mod bench;
+mod folder;
 mod process;
 mod test;
 mod tidy;
@@ -22,11 +24,14 @@ enum Command {
     Test(test::Options),
     /// Check the rules of the architecture
     Tidy,
+    /// Measure a release build and print a table of medians
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Test(options) => return test::run(options),
+        Command::Bench(options) => bench::run(&options),
         Command::Tidy => tidy::check(process::root()),
     };
     match outcome {

@@ -1,11 +1,10 @@
 //! `cargo xtask test`: every check of the repository, part by part.
 
+use crate::folder::EmptyFolder;
 use crate::process::{self, cargo, command, root};
 use crate::tidy;
 use crate::tools::{self, Found};
-use anyhow::{Context, Result, ensure};
-use std::fs;
-use std::path::PathBuf;
+use anyhow::{Result, ensure};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -262,12 +261,12 @@ fn demo() -> Result<Outcome> {
         "{} is not there: the part `release` makes it",
         larder.display()
     );
-    let folder = EmptyFolder::make()?;
+    let folder = EmptyFolder::make_in(&std::env::temp_dir(), "larder-demo")?;
     for _ in 0..2 {
         process::run(
             command(&larder)
                 .args(["demo", "--once"])
-                .current_dir(&folder.0),
+                .current_dir(folder.path()),
         )?;
     }
     Ok(Outcome::Passed)
@@ -275,25 +274,6 @@ fn demo() -> Result<Outcome> {
 
 fn run_cargo(arguments: &[&str]) -> Result<Outcome> {
     process::run(command(cargo()).args(arguments)).map(|()| Outcome::Passed)
-}
-
-/// A new folder that is removed at the end, whatever the end is.
-struct EmptyFolder(PathBuf);
-
-impl EmptyFolder {
-    fn make() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("larder-xtask-{}", std::process::id()));
-        fs::create_dir(&path).with_context(|| format!("make {}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for EmptyFolder {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("remove {}: {error}", self.0.display());
-        }
-    }
 }
 
 #[cfg(test)]

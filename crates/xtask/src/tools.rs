@@ -3,6 +3,7 @@
 use crate::process;
 use anyhow::{Context, Result, bail};
 use std::env;
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Once;
 
@@ -64,10 +65,34 @@ pub(crate) fn cargo_deny() -> Result<Found<PathBuf>> {
             .arg(&cache);
         install.env("CARGO_TARGET_DIR", cache.join("build"));
         process::run(&mut install)?;
-        std::fs::remove_dir_all(cache.join("build"))
+        fs::remove_dir_all(cache.join("build"))
             .context("remove what the build of cargo-deny left")?;
     }
     Ok(Found::Here(program))
+}
+
+/// nginx, with which `bench` compares; unpacked beside our other tools, because its package would start a server.
+pub(crate) fn nginx() -> Result<PathBuf> {
+    if let Some(program) = process::find("nginx") {
+        return Ok(program);
+    }
+    let cache = cache()?.join("nginx");
+    let program = cache.join("usr/sbin/nginx");
+    if !program.is_file() {
+        fs::create_dir_all(&cache).with_context(|| format!("make {}", cache.display()))?;
+        process::run(
+            process::command("apt-get")
+                .args(["download", "nginx"])
+                .current_dir(&cache),
+        )?;
+        let unpack = "dpkg --extract nginx_*.deb . && rm nginx_*.deb";
+        process::run(
+            process::command("sh")
+                .args(["-c", unpack])
+                .current_dir(&cache),
+        )?;
+    }
+    Ok(program)
 }
 
 /// Whether we are root, for tests and packages that need it.
