@@ -89,20 +89,20 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
+/// The command as one would type it: without the folder of the program and without our `timeout`.
 fn describe(command: &Command) -> String {
-    let program = Path::new(command.get_program())
-        .file_name()
-        .unwrap_or_default();
-    let mut words: Vec<_> = vec![program.to_string_lossy()];
-    words.extend(command.get_args().map(OsStr::to_string_lossy));
+    let mut words: Vec<&OsStr> = command.get_args().collect();
+    words.insert(0, command.get_program());
     if words[0] == "timeout" && words.len() > 3 {
         words.drain(..3);
     }
+    words[0] = Path::new(words[0]).file_name().unwrap_or_default();
     let assigned = command
         .get_envs()
         .filter_map(|(name, value)| Some((name, value?)));
     let assigned = assigned.map(|(name, value)| format!("{}={} ", name.display(), value.display()));
-    assigned.collect::<String>() + &words.join(" ")
+    let words: Vec<_> = words.into_iter().map(OsStr::to_string_lossy).collect();
+    assigned.collect::<Vec<_>>().concat() + &words.join(" ")
 }
 
 #[cfg(test)]
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_command_that_fails_is_an_error_that_names_it() {
         assert!(run(&mut command("true")).is_ok());
-        let error = run(command("sh").args(["-c", "exit 3"])).unwrap_err();
+        let error = run(command("/bin/sh").args(["-c", "exit 3"])).unwrap_err();
         assert_eq!(error.to_string(), "`sh -c exit 3` exited with 3");
     }
 
