@@ -57,7 +57,11 @@ impl Artifacts {
 
     /// Finished artifacts of all nodes of a job, by node and path; of equal paths only the newest.
     pub async fn of_nodes(&self, who: &Principal, nodes: &JobNodes) -> Result<Vec<Artifact>> {
-        authorize(who, Action::ReadArtifacts, Resource::build(&nodes.build.project, nodes.build.pk))?;
+        authorize(
+            who,
+            Action::ReadArtifacts,
+            Resource::build(&nodes.build.project, nodes.build.pk),
+        )?;
         let jobs: Vec<_> = nodes.nodes.iter().map(|node| node.pk).collect();
         self.0
             .database
@@ -87,12 +91,19 @@ impl Artifacts {
             .scan(async move |tx| {
                 let Some(pattern) = &pattern else {
                     let total = rows::count(tx, &conditions).await?;
-                    return Ok(Page { items: rows::page(tx, &conditions, offset).await?, total });
+                    return Ok(Page {
+                        items: rows::page(tx, &conditions, offset).await?,
+                        total,
+                    });
                 };
                 let mut items = rows::after(tx, &conditions, None, u32::MAX).await?;
                 items.retain(|artifact| matches_pattern(pattern, artifact.path.as_str()));
                 let total = items.len() as u64;
-                let items = items.into_iter().skip(offset.skip as usize).take(offset.limit as usize).collect();
+                let items = items
+                    .into_iter()
+                    .skip(offset.skip as usize)
+                    .take(offset.limit as usize)
+                    .collect();
                 Ok(Page { items, total })
             })
             .await
@@ -109,11 +120,19 @@ impl Artifacts {
     ) -> Result<Vec<Artifact>> {
         holder.authorize(who)?;
         let conditions = filter.conditions(holder);
-        self.0.database.scan(async move |tx| rows::after(tx, &conditions, cursor, limit).await).await
+        self.0
+            .database
+            .scan(async move |tx| rows::after(tx, &conditions, cursor, limit).await)
+            .await
     }
 
     /// Deletes an artifact: it answers as not found at once, and its bytes are freed by the sweeper.
-    pub async fn delete(&self, who: &Principal, id: ArtifactId, scope: DeletingScope) -> Result<()> {
+    pub async fn delete(
+        &self,
+        who: &Principal,
+        id: ArtifactId,
+        scope: DeletingScope,
+    ) -> Result<()> {
         let action = match scope {
             DeletingScope::Delete => Action::DeleteArtifacts,
             DeletingScope::DeleteOrWrite => Action::DeleteArtifactsAsWriter,
@@ -123,12 +142,23 @@ impl Artifacts {
         self.0
             .database
             .write(async move |tx| {
-                if !rows::move_on(tx, artifact.number, artifact.state, ArtifactState::Deleted, now).await? {
-                    return Err(Error::Conflict("the artifact has just changed; look at it again".into()));
+                if !rows::move_on(
+                    tx,
+                    artifact.number,
+                    artifact.state,
+                    ArtifactState::Deleted,
+                    now,
+                )
+                .await?
+                {
+                    return Err(Error::Conflict(
+                        "the artifact has just changed; look at it again".into(),
+                    ));
                 }
                 if artifact.state == ArtifactState::Finished {
                     let bytes = i64::try_from(artifact.size).unwrap_or(0);
-                    builds::add_to_counts(tx, artifact.build_pk, artifact.job_pk, -1, -bytes).await?;
+                    builds::add_to_counts(tx, artifact.build_pk, artifact.job_pk, -1, -bytes)
+                        .await?;
                 }
                 if let Some(blob) = artifact.blob_pk {
                     blobs::condemn_unless_used(tx, blob, now).await?;
@@ -140,12 +170,19 @@ impl Artifacts {
     }
 
     /// The artifact and its build, after asking whether `action` is allowed.
-    async fn by_id(&self, who: &Principal, id: ArtifactId, action: Action) -> Result<(Artifact, Build)> {
+    async fn by_id(
+        &self,
+        who: &Principal,
+        id: ArtifactId,
+        action: Action,
+    ) -> Result<(Artifact, Build)> {
         let found = self
             .0
             .database
             .read(async move |tx| match rows::by_id(tx, id).await? {
-                Some(artifact) => Ok(builds::by_pk(tx, artifact.build_pk).await?.map(|build| (artifact, build))),
+                Some(artifact) => Ok(builds::by_pk(tx, artifact.build_pk)
+                    .await?
+                    .map(|build| (artifact, build))),
                 None => Ok(None),
             })
             .await?;
@@ -175,7 +212,10 @@ impl<'a> Holder<'a> {
 impl ArtifactFilter {
     fn conditions(&self, holder: Holder<'_>) -> Conditions {
         let states = if self.states.is_empty() {
-            ArtifactState::ALL.into_iter().filter(|state| *state != ArtifactState::Deleted).collect()
+            ArtifactState::ALL
+                .into_iter()
+                .filter(|state| *state != ArtifactState::Deleted)
+                .collect()
         } else {
             self.states.clone()
         };
@@ -197,7 +237,9 @@ impl ArtifactFilter {
 fn matches_pattern(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
     let mut parts = parts.peekable();
     while let Some(part) = parts.next() {
         if parts.peek().is_none() {
@@ -217,7 +259,11 @@ mod tests {
 
     #[track_caller]
     fn check(pattern: &str, text: &str, expected: bool) {
-        assert_eq!(matches_pattern(pattern, text), expected, "{pattern} on {text}");
+        assert_eq!(
+            matches_pattern(pattern, text),
+            expected,
+            "{pattern} on {text}"
+        );
     }
 
     #[test]
