@@ -119,6 +119,11 @@ impl Builds {
         self.by_id(who, id, Action::ReadBuilds).await
     }
 
+    /// The build of that id for whoever may see the project; what may be done with it is asked later.
+    pub async fn seen(&self, who: &Principal, id: BuildId) -> Result<Build> {
+        self.by_id(who, id, Action::SeeProject).await
+    }
+
     /// The build of that number in a project.
     pub async fn by_number(&self, who: &Principal, project: &Project, number: i64) -> Result<Build> {
         let found = self.seen_by_number(who, project, number).await?;
