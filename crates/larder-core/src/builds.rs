@@ -89,7 +89,6 @@ impl Builds {
                 let mut take = || numbers.next().unwrap_or_default();
                 let for_project = [take(), take()];
                 let project = projects::find_or_create(tx, for_project, &who, &slug, auto_create, now).await?;
-                authorize(&who, Action::WriteBuilds, Resource::project(&project))?;
                 let known = match &new.external_id {
                     Some(external_id) => builds::by_external_id(tx, project.number, external_id).await?,
                     None => None,

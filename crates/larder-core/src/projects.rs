@@ -112,7 +112,8 @@ impl Projects {
     }
 }
 
-/// The project of that slug for announcing a build: made, private, if it is unknown and the caller may make it.
+/// The project of that slug, in which the caller may announce builds: made, private, if it is unknown and the caller may
+/// make it. Whoever makes it is its admin from then on.
 pub(crate) async fn find_or_create(
     tx: &mut Tx,
     numbers: [i64; 2],
@@ -122,7 +123,8 @@ pub(crate) async fn find_or_create(
     now: Timestamp,
 ) -> Result<Project> {
     if let Some(project) = projects::by_slug(tx, slug).await? {
-        return seen(who, Some(project));
+        authorize(who, Action::WriteBuilds, Resource::project(&project))?;
+        return Ok(project);
     }
     let may_create = match who {
         Principal::Operator => true,
