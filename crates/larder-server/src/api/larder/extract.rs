@@ -23,6 +23,10 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 
     async fn from_request(request: Request, _app: &App) -> Result<Self, Error> {
         let bytes = whole("The JSON body", request.into_body(), JSON_BYTES_MAX).await?;
+        // An array would be read as the fields in their order, which nobody means.
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            return Err(Error::invalid("The JSON body cannot be read: expected an object, not an array"));
+        }
         parse_json(&bytes).map(Self)
     }
 }

@@ -28,10 +28,10 @@ pub(super) async fn of_job(
 pub(super) async fn report(
     State(app): State<App>,
     Caller(who): Caller,
-    Path((id, seq)): Path<(String, u32)>,
+    Path((id, seq)): Path<(String, String)>,
     Json(given): Json<StepReport>,
 ) -> Result<Json<StepBody>, Error> {
-    let step = app.larder().steps.report(&who, JobId::of(&id)?, seq, new_step(given)).await?;
+    let step = app.larder().steps.report(&who, JobId::of(&id)?, place_of(&seq)?, new_step(given)).await?;
     Ok(Json(step_body(&step)))
 }
 
@@ -46,13 +46,13 @@ pub(super) struct From {
 pub(super) async fn append(
     State(app): State<App>,
     Caller(who): Caller,
-    Path((id, seq)): Path<(String, u32)>,
+    Path((id, seq)): Path<(String, String)>,
     Query(From { offset }): Query<From>,
     body: Body,
 ) -> Result<Json<OutputKept>, Error> {
     let job = JobId::of(&id)?;
     let chunk = whole("The chunk of output", body, OUTPUT_CHUNK_BYTES_MAX).await?;
-    let output_bytes = app.larder().steps.append(&who, job, seq, place(offset)?, chunk).await?;
+    let output_bytes = app.larder().steps.append(&who, job, place_of(&seq)?, place(offset)?, chunk).await?;
     Ok(Json(OutputKept { output_bytes }))
 }
 
@@ -68,11 +68,12 @@ pub(super) struct ReadFrom {
 pub(super) async fn output(
     State(app): State<App>,
     Caller(who): Caller,
-    Path((id, seq)): Path<(String, u32)>,
+    Path((id, seq)): Path<(String, String)>,
     Query(ReadFrom { offset }): Query<ReadFrom>,
 ) -> Result<Response, Error> {
     let found = app.larder().jobs.seen(&who, JobId::of(&id)?).await?;
-    let output = app.larder().steps.output(&who, &found.build, &found.job, seq, place(offset)?).await?;
+    let (seq, offset) = (place_of(&seq)?, place(offset)?);
+    let output = app.larder().steps.output(&who, &found.build, &found.job, seq, offset).await?;
     // Whatever a step printed, a browser shows it as text and runs nothing.
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
@@ -80,6 +81,10 @@ pub(super) async fn output(
         (header::CONTENT_SECURITY_POLICY, "sandbox"),
     ];
     Ok((headers, output).into_response())
+}
+
+fn place_of(seq: &str) -> Result<u32, Error> {
+    seq.parse().map_err(|_| Error::invalid(format!("seq: `{seq}` is not the place of a step, which is counted from 0")))
 }
 
 fn place(offset: u64) -> Result<i64, Error> {
