@@ -135,6 +135,11 @@ impl Builds {
         self.by_id(who, id, Action::ReadBuilds).await
     }
 
+    /// The build of that id for whoever may see the project; what may be done with it is asked later.
+    pub async fn seen(&self, who: &Principal, id: BuildId) -> Result<Build> {
+        self.by_id(who, id, Action::SeeProject).await
+    }
+
     /// The build of that number in a project.
     pub async fn by_number(
         &self,
