@@ -345,9 +345,9 @@ async fn the_list_of_jobs_goes_by_cursor_and_narrows() {
     let first = sample.larder.get(list, &sample.token).await.json();
     assert_eq!(first["items"].as_array().unwrap().len(), 30);
     assert_eq!(first["links"]["self"], format!("{URL}{list}?per_page=30"));
-    let last: JobId = JobId::parse(first["items"][29]["id"].as_str().unwrap()).unwrap();
+    let cursor = JobId::parse(first["items"][29]["id"].as_str().unwrap()).unwrap();
     let next = first["links"]["next"].as_str().unwrap();
-    assert_eq!(next, format!("{URL}{list}?after={last}&per_page=30"));
+    assert_eq!(next, format!("{URL}{list}?after={cursor}&per_page=30"));
     let second = sample
         .larder
         .get(next.strip_prefix(URL).unwrap(), &sample.token)

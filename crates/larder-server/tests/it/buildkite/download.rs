@@ -50,6 +50,28 @@ async fn a_download_is_a_redirect_whose_body_says_the_same() {
     }
 }
 
+/// As `pybuildkite` was recorded to ask: with a slash, a query that means nothing here, and its own `Accept`.
+#[tokio::test]
+async fn a_download_is_asked_for_in_the_form_of_every_client() {
+    let sample = Sample::new().await;
+    for job in sample.job_addresses() {
+        let artifact = format!("{job}/artifacts/{}", sample.app.id);
+        for tail in ["/download", "/download/", "/download/?per_page=100"] {
+            let answer = sample
+                .larder
+                .get(&format!("{artifact}{tail}"), &sample.token)
+                .await;
+            assert_eq!(answer.status, StatusCode::FOUND, "{artifact}{tail}");
+            let link = answer.header("location").unwrap().strip_prefix(URL);
+            let bytes = sample.larder.get(link.unwrap(), "").await;
+            assert_eq!(bytes.text(), "an archive");
+        }
+        let unknown = format!("{job}/artifacts/zz/?per_page=100");
+        let answer = sample.larder.get(&unknown, &sample.token).await;
+        assert_eq!(answer.refusal(), (404, "No artifact found".to_owned()));
+    }
+}
+
 #[tokio::test]
 async fn the_link_gives_the_bytes_whatever_else_the_client_brings() {
     let sample = Sample::new().await;

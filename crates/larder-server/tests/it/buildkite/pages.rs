@@ -3,7 +3,8 @@
 use super::{BUILD, Sample};
 use crate::support::Answer;
 use http::StatusCode;
-use larder_core::model::{ArtifactPath, NewArtifact, Principal};
+use larder_core::model::{ArtifactPath, NewArtifact, Principal, ProjectSlug, Role};
+use serde_json::{Value, json};
 
 /// A build with 250 artifacts.
 async fn sample() -> Sample {
@@ -147,4 +148,31 @@ async fn a_place_far_behind_is_refused() {
         .get("/v2/builds?page=5000", &sample.token)
         .await;
     assert_eq!(answer.status.as_u16(), 422);
+}
+
+#[tokio::test]
+async fn pipelines_and_organizations_have_pages_too() {
+    let sample = Sample::new().await;
+    for slug in ["github/acme/a", "github/acme/b", "github/other/c"] {
+        sample.larder.project(slug, false).await;
+        let slug = ProjectSlug::parse(slug).unwrap();
+        let access = &sample.larder.larder.access;
+        let granted = access.grant(&Principal::Operator, "ada", &slug, Role::Reader);
+        granted.await.unwrap();
+    }
+    let check = async |path: &str, expected: Value, link: &str| {
+        let answer = sample.larder.get(path, &sample.token).await;
+        let list = answer.json();
+        let slugs = list.as_array().unwrap().iter().map(|item| &item["slug"]);
+        assert_eq!(json!(slugs.collect::<Vec<_>>()), expected, "{path}");
+        let rels = answer.header("link").unwrap().split("rel=").skip(1);
+        let rels: String = rels.filter_map(|rel| rel.split('"').nth(1)).collect();
+        assert_eq!(rels, link, "{path}");
+    };
+    let pipelines = "/v2/organizations/acme/pipelines/?per_page=2";
+    check(pipelines, json!(["a", "b"]), "nextlast").await;
+    let second = format!("{pipelines}&page=2");
+    check(&second, json!(["demo"]), "prevfirst").await;
+    let organizations = "/v2/organizations/?per_page=1&page=2";
+    check(organizations, json!(["other"]), "prevfirst").await;
 }

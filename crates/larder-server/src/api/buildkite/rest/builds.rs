@@ -154,7 +154,7 @@ fn filter(query: &Query) -> Result<(BuildFilter, bool), Error> {
     for word in &words {
         match *word {
             "finished" => {
-                states.extend([BuildState::Passed, BuildState::Failed, BuildState::Canceled])
+                states.extend([BuildState::Passed, BuildState::Failed, BuildState::Canceled]);
             }
             word if STATES.contains(&word) => states.extend(BuildState::parse(word)),
             word => {

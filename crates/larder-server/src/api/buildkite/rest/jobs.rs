@@ -209,11 +209,10 @@ fn after(jobs: Vec<Job>, cursor: Option<&str>) -> Result<Vec<Job>, Error> {
         return Ok(jobs);
     };
     let id = JobId::parse(cursor);
-    match jobs.iter().position(|job| Some(job.id) == id) {
-        Some(at) => Ok(jobs.into_iter().skip(at + 1).collect()),
-        None => {
-            let message = format!("Invalid after: {cursor}. Use the next link of the page before.");
-            Err(Error::Mistaken(StatusCode::BAD_REQUEST, message))
-        }
-    }
+    let place = jobs.iter().position(|job| Some(job.id) == id);
+    let place = place.ok_or_else(|| {
+        let message = format!("Invalid after: {cursor}. Use the next link of the page before.");
+        Error::Mistaken(StatusCode::BAD_REQUEST, message)
+    })?;
+    Ok(jobs.into_iter().skip(place + 1).collect())
 }
