@@ -66,6 +66,8 @@ impl App {
 
     /// The service of all routes.
     pub fn router(self) -> Router {
-        Self::routes().into_router().with_state(self)
+        // The host decides before the path does: on the host of a job, every path is one of its files.
+        let by_host = axum::middleware::from_fn_with_state(self.clone(), crate::api::content_host);
+        Self::routes().into_router().layer(by_host).with_state(self)
     }
 }

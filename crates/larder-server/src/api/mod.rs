@@ -2,6 +2,8 @@
 
 pub(crate) mod circleci;
 
+pub(crate) use circleci::content_host::answer as content_host;
+
 use crate::http::routes::Routes;
 
 /// Every route of every API.
