@@ -1,0 +1,4 @@
+//! Requests to the whole server in process; folders mirror the addresses.
+
+mod circleci;
+mod support;
