@@ -155,20 +155,16 @@ fn pretty_path(artifact: &Artifact) -> &str {
 pub(super) fn url_of(app: &App, project: &Project, artifact: &Artifact) -> String {
     let path = encode_path(artifact.path.as_str());
     let index = artifact.job_index;
-    match (app.wildcard_content_url(), artifact.job_number) {
-        (Some(template), Some(number)) => {
-            let host = template
-                .trim_end_matches('/')
-                .replace("{n}", &number.to_string())
-                .replace("{project}", &project.number.to_string())
-                .replace("{vcs}", project.organization.vcs.short());
-            format!("{host}/{index}/{path}")
-        }
-        _ => {
-            let (public, job) = (app.public_url(), artifact.job_id);
-            format!("{public}/output/job/{job}/artifacts/{index}/{path}")
-        }
+    if let (Some(template), Some(number)) = (app.wildcard_content_url(), artifact.job_number) {
+        let host = template
+            .trim_end_matches('/')
+            .replace("{n}", &number.to_string())
+            .replace("{project}", &project.number.to_string())
+            .replace("{vcs}", project.organization.vcs.short());
+        return format!("{host}/{index}/{path}");
     }
+    let (public, job) = (app.public_url(), artifact.job_id);
+    format!("{public}/output/job/{job}/artifacts/{index}/{path}")
 }
 
 #[cfg(test)]

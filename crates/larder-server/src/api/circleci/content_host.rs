@@ -95,7 +95,7 @@ fn authority(request: &Request) -> Option<String> {
     let named = request
         .uri()
         .authority()
-        .map(|authority| authority.as_str());
+        .map(axum::http::uri::Authority::as_str);
     let header = request.headers().get(header::HOST);
     named
         .or_else(|| header.and_then(|host| host.to_str().ok()))

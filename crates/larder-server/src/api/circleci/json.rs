@@ -150,18 +150,18 @@ mod tests {
 
     #[test]
     fn objects_take_lines_and_arrays_do_not() {
-        let body = json!({ "items": [{ "a": 1 }, { "a": [] }], "b": {}, "c": [1, 2], "d": "x/y" });
+        let body = json!({ "b": {}, "c": [1, 2], "d": "x/y", "items": [{ "a": 1 }, { "a": [] }] });
         let text = String::from_utf8(Spelling::Pretty.text(&body).unwrap()).unwrap();
         insta::assert_snapshot!(text, @r#"
         {
+          "b" : {},
+          "c" : [ 1, 2 ],
+          "d" : "x/y",
           "items" : [ {
             "a" : 1
           }, {
             "a" : []
-          } ],
-          "b" : {},
-          "c" : [ 1, 2 ],
-          "d" : "x/y"
+          } ]
         }
         "#);
     }

@@ -26,6 +26,10 @@ pub(super) struct StepBody {
 
 /// A step of one node.
 #[derive(Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the keys are the API's, and clients want each"
+)]
 struct ActionBody {
     name: String,
     bash_command: Option<String>,

@@ -9,6 +9,10 @@ use serde::Serialize;
 
 /// The keys that clients read. What is not known here is `null`, or left out where a client parses it as a time.
 #[derive(Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the keys are the API's, and clients want each"
+)]
 pub(super) struct BuildBody {
     vcs_url: String,
     vcs_type: &'static str,

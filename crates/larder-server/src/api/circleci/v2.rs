@@ -13,6 +13,7 @@ use axum::extract::State;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use larder_core::clock::Timestamp;
 use larder_core::model::{
     Artifact, BuildId, Job, JobOutcome, JobState, Principal, Project, ProjectSlug, Vcs,
 };
@@ -226,8 +227,8 @@ impl JobBody {
                 .map(|node| node.name.clone())
                 .unwrap_or_default(),
             status: status(nodes.outcome()),
-            started_at: times.started.map(|time| time.rfc3339()),
-            stopped_at: times.stopped.map(|time| time.rfc3339()),
+            started_at: times.started.map(Timestamp::rfc3339),
+            stopped_at: times.stopped.map(Timestamp::rfc3339),
             created_at: nodes.build.created_at.rfc3339(),
             queued_at: nodes.build.created_at.rfc3339(),
             duration: times.millis(),
@@ -334,8 +335,8 @@ impl WorkflowJobBody {
             project_slug: slug.to_owned(),
             status: if queued { "queued" } else { status(outcome) },
             kind: "build",
-            started_at: times.started.map(|time| time.rfc3339()),
-            stopped_at: times.stopped.map(|time| time.rfc3339()),
+            started_at: times.started.map(Timestamp::rfc3339),
+            stopped_at: times.stopped.map(Timestamp::rfc3339),
             dependencies: [],
         })
     }

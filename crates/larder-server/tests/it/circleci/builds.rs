@@ -118,7 +118,51 @@ async fn a_build_sums_up_its_job() {
     assert_eq!(build["workflows"]["job_id"], job.id.to_string());
     assert_eq!(build["workflows"]["workflow_id"], job.build_id.to_string());
     build.as_object_mut().unwrap().remove("workflows");
-    insta::assert_snapshot!(build, @"");
+    let text = serde_json::to_string_pretty(&build).unwrap();
+    insta::assert_snapshot!(text, @r#"
+    {
+      "body": "For good.",
+      "branch": "master",
+      "build_num": 1,
+      "build_time_millis": 2000,
+      "build_url": "https://larder.test/gh/acme/demo/1",
+      "canceled": false,
+      "dont_build": null,
+      "failed": true,
+      "has_artifacts": true,
+      "infrastructure_fail": false,
+      "lifecycle": "finished",
+      "outcome": "failed",
+      "parallel": 1,
+      "platform": "2.0",
+      "previous": null,
+      "previous_successful_build": null,
+      "pull_requests": [],
+      "queued_at": "2026-11-21T02:15:00.000Z",
+      "reponame": "demo",
+      "retries": null,
+      "retry_of": null,
+      "start_time": "2026-11-21T02:15:00.000Z",
+      "status": "failed",
+      "steps": [],
+      "stop_time": "2026-11-21T02:15:02.000Z",
+      "subject": "Fix it",
+      "timedout": false,
+      "usage_queued_at": "2026-11-21T02:15:00.000Z",
+      "user": {
+        "is_user": false,
+        "login": null,
+        "name": null,
+        "vcs_type": "github"
+      },
+      "username": "acme",
+      "vcs_revision": "abc123",
+      "vcs_tag": null,
+      "vcs_type": "github",
+      "vcs_url": "https://github.com/acme/demo",
+      "why": "api"
+    }
+    "#);
     assert_eq!(
         larder.get("/api/v1/project/acme/demo/1").await.json()["build_num"],
         1
