@@ -5,6 +5,8 @@ pub(crate) mod circleci;
 pub(crate) mod larder;
 pub(crate) mod links;
 
+pub(crate) use circleci::content_host::answer as content_host;
+
 use crate::http::routes::Routes;
 
 /// Every route of every API.

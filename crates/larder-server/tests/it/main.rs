@@ -6,5 +6,6 @@
 )]
 
 mod buildkite;
+mod circleci;
 mod hostile_names;
 mod larder;
