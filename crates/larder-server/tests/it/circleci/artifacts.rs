@@ -43,9 +43,9 @@ async fn lists_are_spelled_as_the_source_document_prints_them() {
     let document = include_str!("../../../../../tests/fixtures/source-documents/003.txt");
     let (_, example) = document.split_once("```json\n").unwrap();
     let (example, _) = example.split_once("\n```").unwrap();
-    let hosts = "https://{n}-88881093-{vcs}.circle-artifacts.com";
+    let hosts = "https://{n}-{project}-{vcs}.circle-artifacts.com";
     let larder = TestLarder::with_content_url(Some(hosts));
-    larder.project(DEMO, true).await;
+    let project = larder.project(DEMO, true).await;
     for _ in 1..24 {
         larder.job("master").await;
     }
@@ -57,6 +57,7 @@ async fn lists_are_spelled_as_the_source_document_prints_them() {
     let list = larder
         .get("/api/v1.1/project/github/acme/demo/24/artifacts")
         .await;
+    let example = example.replace("88881093", &project.number.to_string());
     assert_eq!(list.text(), example);
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use larder_core::clock::{Clock, Timestamp};
 use larder_core::model::{
-    Artifact, ArtifactPath, EndState, Job, NewArtifact, NewBuild, NewJob, Principal, ProjectSlug,
+    Artifact, ArtifactPath, EndState, Job, NewArtifact, NewBuild, NewJob, Principal, Project, ProjectSlug,
     Role, Scopes,
 };
 use larder_core::{AnnouncedNode, Incoming, Larder, NewTokenRequest, Settings};
@@ -71,13 +71,13 @@ impl TestLarder {
         }
     }
 
-    pub(crate) async fn project(&self, slug: &str, public: bool) {
+    pub(crate) async fn project(&self, slug: &str, public: bool) -> Project {
         let slug = ProjectSlug::parse(slug).unwrap();
         self.larder
             .projects
             .create(&Principal::Operator, &slug, public)
             .await
-            .unwrap();
+            .unwrap()
     }
 
     /// A user with a role on the demo project, and a personal token.
