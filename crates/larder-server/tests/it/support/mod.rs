@@ -19,6 +19,7 @@ pub(crate) const PROJECT: &str = "github/acme/demo";
 pub(crate) struct TestLarder {
     pub(crate) larder: Larder,
     app: App,
+    /// Holds `home/data`, the store's folder, and nothing else.
     pub(crate) folder: tempfile::TempDir,
 }
 
@@ -69,7 +70,7 @@ impl TestLarder {
     /// The same with other settings.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut settings = Settings::in_folder(folder.path().join("data"));
+        let mut settings = Settings::in_folder(folder.path().join("home/data"));
         change(&mut settings);
         let larder = Larder::open(settings, Clock::manual(START)).unwrap();
         let addresses = Addresses { public_url: "https://larder.example".into(), content_url: None };
