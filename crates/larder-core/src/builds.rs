@@ -5,8 +5,8 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result, What};
 use crate::metadata::{Tx, audit, builds, jobs};
 use crate::model::{
-    Build, BuildId, BuildState, Cursor, Job, JobId, JobState, NewBuild, NewJob, Offset, Page, Principal, Project,
-    ProjectSlug, Scope,
+    Build, BuildId, BuildState, Cursor, Job, JobId, JobState, NewBuild, NewJob, Offset, Page,
+    Principal, Project, ProjectSlug, Scope,
 };
 use crate::projects::{self, Projects};
 use crate::store::Store;
@@ -43,7 +43,10 @@ pub struct AnnouncedNode {
 
 impl std::fmt::Debug for AnnouncedNode {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("AnnouncedNode").field("job", &self.job).finish_non_exhaustive()
+        formatter
+            .debug_struct("AnnouncedNode")
+            .field("job", &self.job)
+            .finish_non_exhaustive()
     }
 }
 
@@ -88,9 +91,13 @@ impl Builds {
                 let mut numbers = numbers.clone();
                 let mut take = || numbers.next().unwrap_or_default();
                 let for_project = [take(), take()];
-                let project = projects::find_or_create(tx, for_project, &who, &slug, auto_create, now).await?;
+                let project =
+                    projects::find_or_create(tx, for_project, &who, &slug, auto_create, now)
+                        .await?;
                 let known = match &new.external_id {
-                    Some(external_id) => builds::by_external_id(tx, project.number, external_id).await?,
+                    Some(external_id) => {
+                        builds::by_external_id(tx, project.number, external_id).await?
+                    }
                     None => None,
                 };
                 let build = match known {
@@ -104,12 +111,22 @@ impl Builds {
     }
 
     /// Adds jobs to a build; those that it has already are given as they are, with a new token.
-    pub async fn add_jobs(&self, who: &Principal, id: BuildId, new_jobs: Vec<NewJob>) -> Result<Vec<AnnouncedNode>> {
+    pub async fn add_jobs(
+        &self,
+        who: &Principal,
+        id: BuildId,
+        new_jobs: Vec<NewJob>,
+    ) -> Result<Vec<AnnouncedNode>> {
         let build = self.by_id(who, id, Action::WriteBuilds).await?;
-        let (now, numbers) = (self.0.clock.now(), self.0.database.numbers(numbers_for(&new_jobs)?).await?);
+        let (now, numbers) = (
+            self.0.clock.now(),
+            self.0.database.numbers(numbers_for(&new_jobs)?).await?,
+        );
         self.0
             .database
-            .write(async move |tx| announce_jobs(tx, &mut numbers.clone(), &build, &new_jobs, now).await)
+            .write(async move |tx| {
+                announce_jobs(tx, &mut numbers.clone(), &build, &new_jobs, now).await
+            })
             .await
     }
 
@@ -124,18 +141,40 @@ impl Builds {
     }
 
     /// The build of that number in a project.
-    pub async fn by_number(&self, who: &Principal, project: &Project, number: i64) -> Result<Build> {
+    pub async fn by_number(
+        &self,
+        who: &Principal,
+        project: &Project,
+        number: i64,
+    ) -> Result<Build> {
         let found = self.seen_by_number(who, project, number).await?;
-        authorize(who, Action::ReadBuilds, Resource::build(&found.project, found.pk))?;
+        authorize(
+            who,
+            Action::ReadBuilds,
+            Resource::build(&found.project, found.pk),
+        )?;
         Ok(found)
     }
 
     /// The build of that number for whoever may see the project; what may be done with it is asked later.
-    pub async fn seen_by_number(&self, who: &Principal, project: &Project, number: i64) -> Result<Build> {
+    pub async fn seen_by_number(
+        &self,
+        who: &Principal,
+        project: &Project,
+        number: i64,
+    ) -> Result<Build> {
         let pk = project.number;
-        let found = self.0.database.read(async move |tx| builds::by_number(tx, pk, number).await).await?;
+        let found = self
+            .0
+            .database
+            .read(async move |tx| builds::by_number(tx, pk, number).await)
+            .await?;
         let build = found.ok_or_else(|| absent(who, What::Build))?;
-        authorize(who, Action::SeeProject, Resource::build(&build.project, build.pk))?;
+        authorize(
+            who,
+            Action::SeeProject,
+            Resource::build(&build.project, build.pk),
+        )?;
         Ok(build)
     }
 
@@ -149,8 +188,14 @@ impl Builds {
         limit: u32,
     ) -> Result<Vec<Build>> {
         authorize(who, Action::ReadBuilds, Resource::project(project))?;
-        let conditions = builds::Conditions { before, ..filter.conditions(vec![project.number]) };
-        self.0.database.read(async move |tx| builds::list(tx, &conditions, 0, limit).await).await
+        let conditions = builds::Conditions {
+            before,
+            ..filter.conditions(vec![project.number])
+        };
+        self.0
+            .database
+            .read(async move |tx| builds::list(tx, &conditions, 0, limit).await)
+            .await
     }
 
     /// A page of the builds of some projects, newest first; of all that the caller has a role on if `projects` is
@@ -164,12 +209,11 @@ impl Builds {
     ) -> Result<Page<Build>> {
         require_scope(who, Scope::ReadBuilds)?;
         let all;
-        let projects = match projects {
-            Some(projects) => projects,
-            None => {
-                all = Projects(self.0.clone()).visible(who).await?;
-                &all
-            }
+        let projects = if let Some(projects) = projects {
+            projects
+        } else {
+            all = Projects(self.0.clone()).visible(who).await?;
+            &all
         };
         for project in projects {
             authorize(who, Action::ReadBuilds, Resource::project(project))?;
@@ -186,7 +230,11 @@ impl Builds {
     }
 
     async fn by_id(&self, who: &Principal, id: BuildId, action: Action) -> Result<Build> {
-        let found = self.0.database.read(async move |tx| builds::by_id(tx, id).await).await?;
+        let found = self
+            .0
+            .database
+            .read(async move |tx| builds::by_id(tx, id).await)
+            .await?;
         let build = found.ok_or_else(|| absent(who, What::Build))?;
         match authorize(who, action, Resource::build(&build.project, build.pk)) {
             Err(Error::NotFound(_)) => Err(Error::NotFound(What::Build)),
@@ -236,7 +284,13 @@ async fn insert_build(
         artifact_count: 0,
         total_bytes: 0,
     };
-    builds::insert(tx, &build, new.external_id.as_deref(), user.map(|user| user.pk)).await?;
+    builds::insert(
+        tx,
+        &build,
+        new.external_id.as_deref(),
+        user.map(|user| user.pk),
+    )
+    .await?;
     let what = format!("{} build {}", build.project.slug(), build.number);
     audit::record(tx, now, who, "announce build", &what).await?;
     Ok(build)
@@ -267,10 +321,17 @@ async fn announce_jobs(
     Ok(nodes)
 }
 
-async fn insert_nodes(tx: &mut Tx, keys: &[i64], build: &Build, new: &NewJob, now: Timestamp) -> Result<Vec<Job>> {
-    let number = match new.queued {
-        true => None,
-        false => Some(crate::metadata::projects::next_job(tx, build.project.number).await?),
+async fn insert_nodes(
+    tx: &mut Tx,
+    keys: &[i64],
+    build: &Build,
+    new: &NewJob,
+    now: Timestamp,
+) -> Result<Vec<Job>> {
+    let number = if new.queued {
+        None
+    } else {
+        Some(crate::metadata::projects::next_job(tx, build.project.number).await?)
     };
     let mut nodes = Vec::new();
     for (index, pk) in (0..new.parallelism).zip(keys) {
@@ -284,7 +345,11 @@ async fn insert_nodes(tx: &mut Tx, keys: &[i64], build: &Build, new: &NewJob, no
             number,
             index,
             parallelism: new.parallelism,
-            state: if new.queued { JobState::Queued } else { JobState::Running },
+            state: if new.queued {
+                JobState::Queued
+            } else {
+                JobState::Running
+            },
             exit_status: None,
             created_at: now,
             started_at: number.map(|_| now),
@@ -303,15 +368,24 @@ async fn insert_nodes(tx: &mut Tx, keys: &[i64], build: &Build, new: &NewJob, no
 /// Row numbers that announcing these jobs may need: a row and a token for each node, known ones included.
 fn numbers_for(new_jobs: &[NewJob]) -> Result<usize> {
     if new_jobs.len() > JOBS_MAX {
-        return Err(Error::invalid("jobs", format!("at most {JOBS_MAX} jobs can be announced at once")));
+        return Err(Error::invalid(
+            "jobs",
+            format!("at most {JOBS_MAX} jobs can be announced at once"),
+        ));
     }
     let mut numbers = 0;
     for job in new_jobs {
         if job.parallelism == 0 || job.parallelism > PARALLELISM_MAX {
-            return Err(Error::invalid("parallelism", format!("must be between 1 and {PARALLELISM_MAX}")));
+            return Err(Error::invalid(
+                "parallelism",
+                format!("must be between 1 and {PARALLELISM_MAX}"),
+            ));
         }
         if job.name.is_empty() || job.name.len() > 200 || job.name.chars().any(char::is_control) {
-            return Err(Error::invalid("name", "of a job must be 1 to 200 bytes without control characters"));
+            return Err(Error::invalid(
+                "name",
+                "of a job must be 1 to 200 bytes without control characters",
+            ));
         }
         // A known job of the same name may have more nodes than are announced now.
         numbers += job.parallelism as usize + PARALLELISM_MAX as usize;
@@ -331,7 +405,10 @@ fn check_texts(new: &NewBuild) -> Result<()> {
         if let Some(text) = text
             && (text.len() > TEXT_BYTES_MAX || text.contains('\0'))
         {
-            return Err(Error::invalid(field, format!("must be at most {TEXT_BYTES_MAX} bytes without NUL")));
+            return Err(Error::invalid(
+                field,
+                format!("must be at most {TEXT_BYTES_MAX} bytes without NUL"),
+            ));
         }
     }
     Ok(())

@@ -65,11 +65,13 @@ impl Larder {
                 }
                 match self.fault_of(artifact, &mut report).await? {
                     None => sound.extend(artifact.blob_pk),
-                    Some(what) if self.is_still_finished(artifact).await? => report.faults.push(Fault {
-                        artifact: artifact.id.to_string(),
-                        path: artifact.path.to_string(),
-                        what,
-                    }),
+                    Some(what) if self.is_still_finished(artifact).await? => {
+                        report.faults.push(Fault {
+                            artifact: artifact.id.to_string(),
+                            path: artifact.path.to_string(),
+                            what,
+                        });
+                    }
                     // Deleted while it was read.
                     Some(_) => {}
                 }
@@ -79,24 +81,40 @@ impl Larder {
         Ok(report)
     }
 
-    async fn fault_of(&self, artifact: &Artifact, report: &mut CheckReport) -> Result<Option<String>> {
-        let Some(pk) = artifact.blob_pk else { return Ok(Some("it names no bytes".into())) };
+    async fn fault_of(
+        &self,
+        artifact: &Artifact,
+        report: &mut CheckReport,
+    ) -> Result<Option<String>> {
+        let Some(pk) = artifact.blob_pk else {
+            return Ok(Some("it names no bytes".into()));
+        };
         let (blob, extents) = self
             .store
             .database
             .scan(async move |tx| Ok((blobs::by_pk(tx, pk).await?, blobs::extents(tx, pk).await?)))
             .await?;
-        let Some(blob) = blob else { return Ok(Some("its bytes have no row".into())) };
+        let Some(blob) = blob else {
+            return Ok(Some("its bytes have no row".into()));
+        };
         let chained: u64 = extents.iter().map(|extent| extent.length).sum();
         if blob.digests.size != artifact.size || chained != artifact.size {
-            return Ok(Some(format!("{} bytes are on record and {} in its parts", artifact.size, chained)));
+            return Ok(Some(format!(
+                "{} bytes are on record and {} in its parts",
+                artifact.size, chained
+            )));
         }
         if artifact.sha256 != Some(blob.digests.sha256) {
-            return Ok(Some("artifact and blob are on record with different digests".into()));
+            return Ok(Some(
+                "artifact and blob are on record with different digests".into(),
+            ));
         }
         report.blobs += 1;
         report.bytes += artifact.size;
-        let whole = ByteRange { start: 0, end: artifact.size };
+        let whole = ByteRange {
+            start: 0,
+            end: artifact.size,
+        };
         let measured = match self.store.blobs.open(&extents, whole) {
             Ok(stream) => sha256_of(stream).await,
             Err(error) => return Ok(Some(format!("its bytes cannot be opened: {error}"))),
@@ -110,7 +128,11 @@ impl Larder {
 
     async fn is_still_finished(&self, artifact: &Artifact) -> Result<bool> {
         let id = artifact.id;
-        let now = self.store.database.read(async move |tx| artifacts::by_id(tx, id).await).await?;
+        let now = self
+            .store
+            .database
+            .read(async move |tx| artifacts::by_id(tx, id).await)
+            .await?;
         Ok(now.is_some_and(|now| now.state == artifact.state))
     }
 }

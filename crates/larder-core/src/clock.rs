@@ -11,6 +11,7 @@ pub struct Timestamp(pub i64);
 
 impl Timestamp {
     /// This time and `millis` more.
+    #[must_use]
     pub fn plus_ms(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
     }
@@ -30,7 +31,9 @@ impl Timestamp {
     /// Reads RFC 3339 in any offset.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
+        i64::try_from(time.unix_timestamp_nanos() / 1_000_000)
+            .ok()
+            .map(Self)
     }
 
     /// Whole seconds since 1970.
@@ -83,9 +86,14 @@ impl Clock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the place that the rule points to")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the place that the rule points to"
+)]
 fn system_now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 

@@ -22,18 +22,36 @@ impl Larder {
     /// Frees what can be freed now. Safe at any time, and again after a crash in its middle.
     pub async fn collect_garbage(&self) -> Result<Swept> {
         let now = self.store.clock.now();
-        let abandoned = self.store.database.write(async move |tx| artifacts::fail_overdue(tx, now).await).await?;
+        let abandoned = self
+            .store
+            .database
+            .write(async move |tx| artifacts::fail_overdue(tx, now).await)
+            .await?;
         // From `deleting` no blob comes back, so its bytes may go whatever uploads arrive meanwhile.
-        while self.store.database.write(async move |tx| blobs::begin_deleting(tx, now, BATCH).await).await? > 0 {}
+        while self
+            .store
+            .database
+            .write(async move |tx| blobs::begin_deleting(tx, now, BATCH).await)
+            .await?
+            > 0
+        {}
         let freed = self.free_condemned_containers().await?;
         let orphans = self.remove_orphans().await?;
-        Ok(Swept { abandoned, freed, orphans })
+        Ok(Swept {
+            abandoned,
+            freed,
+            orphans,
+        })
     }
 
     async fn free_condemned_containers(&self) -> Result<u64> {
         let mut freed = 0;
         loop {
-            let batch = self.store.database.scan(async |tx| blobs::condemned_containers(tx, BATCH).await).await?;
+            let batch = self
+                .store
+                .database
+                .scan(async |tx| blobs::condemned_containers(tx, BATCH).await)
+                .await?;
             if batch.is_empty() {
                 return Ok(freed);
             }

@@ -120,7 +120,9 @@ impl std::fmt::Display for Lack {
         match self {
             Self::Scope(scope) => write!(formatter, "the token lacks the scope {scope}"),
             Self::Role(role) => write!(formatter, "the role {role} on the project is needed"),
-            Self::JobToken => formatter.write_str("a job's token may only add to its own running job"),
+            Self::JobToken => {
+                formatter.write_str("a job's token may only add to its own running job")
+            }
         }
     }
 }
@@ -152,7 +154,10 @@ impl std::fmt::Display for TokenFault {
 impl Error {
     /// A mistaken value.
     pub fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
-        Self::Invalid { field, reason: reason.into() }
+        Self::Invalid {
+            field,
+            reason: reason.into(),
+        }
     }
 
     /// A fault of ours while doing `context`.
@@ -160,7 +165,10 @@ impl Error {
         context: &'static str,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::Internal { context, source: source.into() }
+        Self::Internal {
+            context,
+            source: source.into(),
+        }
     }
 }
 
@@ -173,7 +181,9 @@ pub(crate) trait Context<T> {
 impl<T> Context<T> for std::io::Result<T> {
     fn context(self, context: &'static str) -> Result<T> {
         self.map_err(|error| match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Error::StorageFull,
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                Error::StorageFull
+            }
             _ => Error::internal(context, error),
         })
     }

@@ -73,16 +73,27 @@ impl Jobs {
 
     /// All nodes of a build.
     pub async fn of_build(&self, who: &Principal, build: &Build) -> Result<Vec<Job>> {
-        authorize(who, Action::ReadBuilds, Resource::build(&build.project, build.pk))?;
+        authorize(
+            who,
+            Action::ReadBuilds,
+            Resource::build(&build.project, build.pk),
+        )?;
         let pk = build.pk;
-        self.0.database.read(async move |tx| jobs::of_build(tx, pk).await).await
+        self.0
+            .database
+            .read(async move |tx| jobs::of_build(tx, pk).await)
+            .await
     }
 
     /// All nodes of a job by its number, for whoever may see the project.
     pub async fn nodes(&self, who: &Principal, project: &Project, number: i64) -> Result<JobNodes> {
         authorize(who, Action::SeeProject, Resource::project(project))?;
         let pk = project.number;
-        let found = self.0.database.read(async move |tx| nodes_of(tx, pk, number).await).await?;
+        let found = self
+            .0
+            .database
+            .read(async move |tx| nodes_of(tx, pk, number).await)
+            .await?;
         found.ok_or_else(|| absent(who, What::Job))
     }
 
@@ -111,9 +122,11 @@ impl Jobs {
         let found = self
             .0
             .database
-            .read(async move |tx| match jobs::latest(tx, pk, branch.as_deref(), &outcomes, forks).await? {
-                Some(number) => nodes_of(tx, pk, number).await,
-                None => Ok(None),
+            .read(async move |tx| {
+                match jobs::latest(tx, pk, branch.as_deref(), &outcomes, forks).await? {
+                    Some(number) => nodes_of(tx, pk, number).await,
+                    None => Ok(None),
+                }
             })
             .await?;
         found.ok_or_else(|| absent(who, What::Job))
@@ -121,16 +134,13 @@ impl Jobs {
 
     /// Jobs, newest first. Needs `read_builds`.
     pub async fn recent(&self, who: &Principal, recent: RecentJobs) -> Result<Vec<JobNodes>> {
-        let projects = match &recent.project {
-            Some(project) => {
-                authorize(who, Action::ReadBuilds, Resource::project(project))?;
-                vec![project.number]
-            }
-            None => {
-                crate::access::require_scope(who, crate::model::Scope::ReadBuilds)?;
-                let visible = Projects(self.0.clone()).visible(who).await?;
-                visible.iter().map(|project| project.number).collect()
-            }
+        let projects = if let Some(project) = &recent.project {
+            authorize(who, Action::ReadBuilds, Resource::project(project))?;
+            vec![project.number]
+        } else {
+            crate::access::require_scope(who, crate::model::Scope::ReadBuilds)?;
+            let visible = Projects(self.0.clone()).visible(who).await?;
+            visible.iter().map(|project| project.number).collect()
         };
         let wanted = jobs::Recent {
             projects,
@@ -155,7 +165,10 @@ impl Jobs {
     pub async fn branches(&self, who: &Principal, project: &Project) -> Result<Vec<String>> {
         authorize(who, Action::ReadBuilds, Resource::project(project))?;
         let pk = project.number;
-        self.0.database.scan(async move |tx| jobs::branches(tx, pk, 100).await).await
+        self.0
+            .database
+            .scan(async move |tx| jobs::branches(tx, pk, 100).await)
+            .await
     }
 
     /// Starts a queued job, which gives it its number; a job that runs stays as it is.
@@ -174,24 +187,41 @@ impl Jobs {
                 let job = existing(tx, id).await?;
                 match job.state {
                     JobState::Running => Ok(job),
-                    _ => Err(Error::Conflict(format!("the job has ended already: {}", job.state.word()))),
+                    _ => Err(Error::Conflict(format!(
+                        "the job has ended already: {}",
+                        job.state.word()
+                    ))),
                 }
             })
             .await
     }
 
     /// Ends a job. The same state again is no error, another one is.
-    pub async fn finish(&self, who: &Principal, id: JobId, end: EndState, exit_status: Option<i32>) -> Result<Job> {
+    pub async fn finish(
+        &self,
+        who: &Principal,
+        id: JobId,
+        end: EndState,
+        exit_status: Option<i32>,
+    ) -> Result<Job> {
         let found = self.by_id(who, id, Action::RunJob).await?;
         let (who, now) = (who.clone(), self.0.clock.now());
-        self.0.database.write(async move |tx| end_job(tx, &who, &found.job, end.into(), exit_status, now).await).await
+        self.0
+            .database
+            .write(async move |tx| {
+                end_job(tx, &who, &found.job, end.into(), exit_status, now).await
+            })
+            .await
     }
 
     /// Notes that a job is alive.
     pub async fn hear(&self, who: &Principal, id: JobId) -> Result<()> {
         let found = self.by_id(who, id, Action::RunJob).await?;
         let now = self.0.clock.now();
-        self.0.database.write(async move |tx| jobs::hear(tx, found.job.pk, now).await).await
+        self.0
+            .database
+            .write(async move |tx| jobs::hear(tx, found.job.pk, now).await)
+            .await
     }
 
     /// Running jobs that were not heard of for their lease become `timed_out`; how many.
@@ -215,12 +245,18 @@ impl Jobs {
             .0
             .database
             .read(async move |tx| match jobs::by_id(tx, id).await? {
-                Some(job) => Ok(builds::by_pk(tx, job.build_pk).await?.map(|build| JobOfBuild { job, build })),
+                Some(job) => Ok(builds::by_pk(tx, job.build_pk)
+                    .await?
+                    .map(|build| JobOfBuild { job, build })),
                 None => Ok(None),
             })
             .await?;
         let found = found.ok_or_else(|| absent(who, What::Job))?;
-        match authorize(who, action, Resource::job(&found.build.project, found.build.pk, found.job.pk)) {
+        match authorize(
+            who,
+            action,
+            Resource::job(&found.build.project, found.build.pk, found.job.pk),
+        ) {
             Err(Error::NotFound(_)) => Err(Error::NotFound(What::Job)),
             other => other.map(|()| found),
         }
@@ -237,13 +273,23 @@ async fn end_job(
 ) -> Result<Job> {
     if jobs::end(tx, job.pk, state, exit_status, now).await? {
         jobs::settle(tx, job.build_pk, &job.name, now).await?;
-        audit::record(tx, now, who, "finish job", &format!("job {} {}", job.id, state.word())).await?;
+        audit::record(
+            tx,
+            now,
+            who,
+            "finish job",
+            &format!("job {} {}", job.id, state.word()),
+        )
+        .await?;
     }
     let job = existing(tx, job.id).await?;
     if job.state == state {
         return Ok(job);
     }
-    Err(Error::Conflict(format!("the job has ended already: {}", job.state.word())))
+    Err(Error::Conflict(format!(
+        "the job has ended already: {}",
+        job.state.word()
+    )))
 }
 
 async fn existing(tx: &mut Tx, id: JobId) -> Result<Job> {
@@ -252,7 +298,13 @@ async fn existing(tx: &mut Tx, id: JobId) -> Result<Job> {
 
 async fn nodes_of(tx: &mut Tx, project: i64, number: i64) -> Result<Option<JobNodes>> {
     let nodes = jobs::of_number(tx, project, number).await?;
-    let Some(first) = nodes.first() else { return Ok(None) };
+    let Some(first) = nodes.first() else {
+        return Ok(None);
+    };
     let build = builds::by_pk(tx, first.build_pk).await?;
-    Ok(build.map(|build| JobNodes { number, build, nodes }))
+    Ok(build.map(|build| JobNodes {
+        number,
+        build,
+        nodes,
+    }))
 }

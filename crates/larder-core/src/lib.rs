@@ -28,7 +28,9 @@ mod steps;
 mod store;
 
 pub use access::{Access, IssuedToken, NewTokenRequest};
-pub use artifacts::{ArtifactFilter, Artifacts, DeletingScope, Holder, Kept, Link, Readable, Received};
+pub use artifacts::{
+    ArtifactFilter, Artifacts, DeletingScope, Holder, Kept, Link, Readable, Received,
+};
 pub use blobs::{ByteStream, Incoming};
 pub use builds::{Announced, AnnouncedNode, BuildFilter, Builds};
 pub use check::{CheckReport, Fault};

@@ -16,7 +16,12 @@ pub struct Projects(pub(crate) Arc<Store>);
 
 impl Projects {
     /// Makes a project, and its organization when that is new. Needs `admin`.
-    pub async fn create(&self, who: &Principal, slug: &ProjectSlug, public: bool) -> Result<Project> {
+    pub async fn create(
+        &self,
+        who: &Principal,
+        slug: &ProjectSlug,
+        public: bool,
+    ) -> Result<Project> {
         require_admin(who)?;
         let (now, numbers) = (self.0.clock.now(), self.0.database.numbers(2).await?);
         let (who, slug) = (who.clone(), slug.clone());
@@ -24,9 +29,19 @@ impl Projects {
             .database
             .write(async move |tx| {
                 if projects::by_slug(tx, &slug).await?.is_some() {
-                    return Err(Error::Conflict(format!("there is a project {slug} already")));
+                    return Err(Error::Conflict(format!(
+                        "there is a project {slug} already"
+                    )));
                 }
-                insert(tx, [numbers.start, numbers.start + 1], &who, &slug, public, now).await
+                insert(
+                    tx,
+                    [numbers.start, numbers.start + 1],
+                    &who,
+                    &slug,
+                    public,
+                    now,
+                )
+                .await
             })
             .await
     }
@@ -34,15 +49,28 @@ impl Projects {
     /// The project of that slug, if the caller may see it.
     pub async fn by_slug(&self, who: &Principal, slug: &ProjectSlug) -> Result<Project> {
         let slug = slug.clone();
-        let found = self.0.database.read(async move |tx| projects::by_slug(tx, &slug).await).await?;
+        let found = self
+            .0
+            .database
+            .read(async move |tx| projects::by_slug(tx, &slug).await)
+            .await?;
         seen(who, found)
     }
 
     /// The project of an organization's slug and a pipeline's slug, if the caller may see it. An organization in which
     /// the caller sees nothing is not there for the caller either.
-    pub async fn by_pipeline(&self, who: &Principal, organization: &str, pipeline: &str) -> Result<Project> {
+    pub async fn by_pipeline(
+        &self,
+        who: &Principal,
+        organization: &str,
+        pipeline: &str,
+    ) -> Result<Project> {
         let (org, name) = (organization.to_owned(), pipeline.to_owned());
-        let found = self.0.database.read(async move |tx| projects::by_pipeline(tx, &org, &name).await).await?;
+        let found = self
+            .0
+            .database
+            .read(async move |tx| projects::by_pipeline(tx, &org, &name).await)
+            .await?;
         match seen(who, found) {
             Err(Error::NotFound(_)) => {
                 self.visible_organization(who, organization).await?;
@@ -54,7 +82,11 @@ impl Projects {
 
     /// The project of that number, if the caller may see it.
     pub async fn by_number(&self, who: &Principal, number: i64) -> Result<Project> {
-        let found = self.0.database.read(async move |tx| projects::by_number(tx, number).await).await?;
+        let found = self
+            .0
+            .database
+            .read(async move |tx| projects::by_number(tx, number).await)
+            .await?;
         seen(who, found)
     }
 
@@ -67,8 +99,12 @@ impl Projects {
     /// All organizations in which the caller sees a project, by slug. Needs `read_organizations`.
     pub async fn organizations(&self, who: &Principal) -> Result<Vec<Organization>> {
         require_scope(who, Scope::ReadOrganizations)?;
-        let mut organizations: Vec<_> =
-            self.visible(who).await?.into_iter().map(|project| project.organization).collect();
+        let mut organizations: Vec<_> = self
+            .visible(who)
+            .await?
+            .into_iter()
+            .map(|project| project.organization)
+            .collect();
         organizations.sort_by(|a, b| a.slug.cmp(&b.slug));
         organizations.dedup_by(|a, b| a.pk == b.pk);
         Ok(organizations)
@@ -86,25 +122,56 @@ impl Projects {
         let organization = self.visible_organization(who, slug).await?;
         require_scope(who, Scope::ReadPipelines)?;
         let projects = self.visible(who).await?;
-        Ok(projects.into_iter().filter(|project| project.organization.pk == organization.pk).collect())
+        Ok(projects
+            .into_iter()
+            .filter(|project| project.organization.pk == organization.pk)
+            .collect())
     }
 
     async fn visible_organization(&self, who: &Principal, slug: &str) -> Result<Organization> {
         let wanted = slug.to_owned();
-        let found = self.0.database.read(async move |tx| organizations::by_slug(tx, &wanted).await).await?;
-        let Some(organization) = found else { return Err(absent(who, What::Organization)) };
-        let sees = self.visible(who).await?.iter().any(|project| project.organization.pk == organization.pk);
-        if sees { Ok(organization) } else { Err(absent(who, What::Organization)) }
+        let found = self
+            .0
+            .database
+            .read(async move |tx| organizations::by_slug(tx, &wanted).await)
+            .await?;
+        let Some(organization) = found else {
+            return Err(absent(who, What::Organization));
+        };
+        let sees = self
+            .visible(who)
+            .await?
+            .iter()
+            .any(|project| project.organization.pk == organization.pk);
+        if sees {
+            Ok(organization)
+        } else {
+            Err(absent(who, What::Organization))
+        }
     }
 
     /// Every project that the caller may see, by whatever scope.
     pub(crate) async fn visible(&self, who: &Principal) -> Result<Vec<Project>> {
-        let mut projects = self.0.database.scan(async |tx| projects::all(tx).await).await?;
-        projects.retain(|project| authorize(who, Action::SeeProject, Resource::project(project)).is_ok());
+        let mut projects = self
+            .0
+            .database
+            .scan(async |tx| projects::all(tx).await)
+            .await?;
+        projects.retain(|project| {
+            authorize(who, Action::SeeProject, Resource::project(project)).is_ok()
+        });
         // Public projects of others can be read, but are not the caller's.
         if let Principal::User(user) = who {
             let own = |project: &Project| {
-                user.user.admin || role_on(user, &Project { public_at: None, ..project.clone() }).is_some()
+                user.user.admin
+                    || role_on(
+                        user,
+                        &Project {
+                            public_at: None,
+                            ..project.clone()
+                        },
+                    )
+                    .is_some()
             };
             projects.retain(own);
         }
@@ -129,7 +196,9 @@ pub(crate) async fn find_or_create(
     let may_create = match who {
         Principal::Operator => true,
         Principal::User(user) => {
-            user.is_personal() && (who.has_scope(Scope::Admin) || (auto_create && who.has_scope(Scope::WriteBuilds)))
+            user.is_personal()
+                && (who.has_scope(Scope::Admin)
+                    || (auto_create && who.has_scope(Scope::WriteBuilds)))
         }
         Principal::Anonymous | Principal::Job(_) => false,
     };
@@ -161,13 +230,24 @@ async fn insert(
     };
     projects::insert(tx, &project).await?;
     if let Principal::User(user) = who {
-        accounts::grant(tx, user.user.pk, GrantOn::Project(project.number), Role::Admin).await?;
+        accounts::grant(
+            tx,
+            user.user.pk,
+            GrantOn::Project(project.number),
+            Role::Admin,
+        )
+        .await?;
     }
     audit::record(tx, now, who, "create project", &slug.to_string()).await?;
     Ok(project)
 }
 
-async fn insert_organization(tx: &mut Tx, pk: i64, slug: &ProjectSlug, now: Timestamp) -> Result<Organization> {
+async fn insert_organization(
+    tx: &mut Tx,
+    pk: i64,
+    slug: &ProjectSlug,
+    now: Timestamp,
+) -> Result<Organization> {
     let mut unique = slug.org.clone();
     if organizations::by_slug(tx, &unique).await?.is_some() {
         unique = format!("{}-{}", slug.org, slug.vcs);
@@ -185,7 +265,9 @@ async fn insert_organization(tx: &mut Tx, pk: i64, slug: &ProjectSlug, now: Time
 }
 
 fn seen(who: &Principal, found: Option<Project>) -> Result<Project> {
-    let Some(project) = found else { return Err(absent(who, What::Project)) };
+    let Some(project) = found else {
+        return Err(absent(who, What::Project));
+    };
     authorize(who, Action::SeeProject, Resource::project(&project))?;
     Ok(project)
 }

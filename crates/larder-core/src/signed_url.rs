@@ -28,10 +28,16 @@ pub(crate) enum Purpose {
     /// Reading one artifact.
     Download,
     /// Reading the files of one job by their paths.
-    #[cfg_attr(not(test), expect(dead_code, reason = "pages that show reports carry such links"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "pages that show reports carry such links")
+    )]
     Tree,
     /// Sending the bytes of one artifact.
-    #[cfg_attr(not(test), expect(dead_code, reason = "Buildkite's agent is handed such links"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "Buildkite's agent is handed such links")
+    )]
     Upload,
 }
 
@@ -125,31 +131,48 @@ impl KeyRing {
     fn create(path: &Path) -> Result<Self> {
         let mut key = [0; KEY_BYTES];
         getrandom::fill(&mut key).map_err(|error| Error::internal("draw a signing key", error))?;
-        let stored = [StoredKey { id: 1, key: URL_SAFE_NO_PAD.encode(key) }];
-        let text = serde_json::to_vec(&stored).map_err(|error| Error::internal("write the signing keys", error))?;
+        let stored = [StoredKey {
+            id: 1,
+            key: URL_SAFE_NO_PAD.encode(key),
+        }];
+        let text = serde_json::to_vec(&stored)
+            .map_err(|error| Error::internal("write the signing keys", error))?;
         let side = path.with_extension("new");
         let mut options = std::fs::File::options();
         options.write(true).create(true).truncate(true);
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&side).context("write the signing keys")?;
-        file.write_all(&text).and_then(|()| file.sync_all()).context("write the signing keys")?;
+        file.write_all(&text)
+            .and_then(|()| file.sync_all())
+            .context("write the signing keys")?;
         std::fs::rename(&side, path).context("write the signing keys")?;
-        Ok(Self { keys: vec![(1, key)] })
+        Ok(Self {
+            keys: vec![(1, key)],
+        })
     }
 
     fn parse(text: &[u8]) -> Result<Self> {
         let wrong = |why: &str| Error::internal("read the signing keys", why.to_owned());
-        let stored: Vec<StoredKey> = serde_json::from_slice(text).map_err(|error| wrong(&error.to_string()))?;
+        let stored: Vec<StoredKey> =
+            serde_json::from_slice(text).map_err(|error| wrong(&error.to_string()))?;
         let mut keys = Vec::new();
         for entry in stored {
-            let bytes = URL_SAFE_NO_PAD.decode(&entry.key).map_err(|error| wrong(&error.to_string()))?;
-            let key: [u8; KEY_BYTES] = bytes.try_into().map_err(|_| wrong("a key has not 32 bytes"))?;
+            let bytes = URL_SAFE_NO_PAD
+                .decode(&entry.key)
+                .map_err(|error| wrong(&error.to_string()))?;
+            let key: [u8; KEY_BYTES] = bytes
+                .try_into()
+                .map_err(|_| wrong("a key has not 32 bytes"))?;
             if key.iter().all(|byte| *byte == key[0]) {
                 return Err(wrong("a key is not random"));
             }
             keys.push((entry.id, key));
         }
-        if keys.is_empty() { Err(wrong("there is no key")) } else { Ok(Self { keys }) }
+        if keys.is_empty() {
+            Err(wrong("there is no key"))
+        } else {
+            Ok(Self { keys })
+        }
     }
 
     /// The text of a link, of letters, digits, `-`, `_` and one dot.
@@ -157,18 +180,34 @@ impl KeyRing {
         let (id, key) = self.keys[self.keys.len() - 1];
         let payload = payload(id, claim);
         let mac = mac(&key, claim.purpose, &payload).finalize().into_bytes();
-        format!("{}.{}", URL_SAFE_NO_PAD.encode(payload), URL_SAFE_NO_PAD.encode(mac))
+        format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(payload),
+            URL_SAFE_NO_PAD.encode(mac)
+        )
     }
 
     /// What a link claims, if we signed it for this purpose and it has not ended.
-    pub(crate) fn verify(&self, text: &str, purpose: Purpose, now: Timestamp) -> Result<Claim, Refusal> {
+    pub(crate) fn verify(
+        &self,
+        text: &str,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<Claim, Refusal> {
         let (payload, given) = text.split_once('.').ok_or(Refusal::Forged)?;
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Refusal::Forged);
-        let payload: [u8; PAYLOAD_BYTES] = decode(payload)?.try_into().map_err(|_| Refusal::Forged)?;
+        let payload: [u8; PAYLOAD_BYTES] =
+            decode(payload)?.try_into().map_err(|_| Refusal::Forged)?;
         let given: [u8; MAC_BYTES] = decode(given)?.try_into().map_err(|_| Refusal::Forged)?;
         let id = u16::from_be_bytes([payload[1], payload[2]]);
-        let (_, key) = self.keys.iter().find(|(known, _)| *known == id).ok_or(Refusal::Forged)?;
-        mac(key, purpose, &payload).verify_slice(&given).map_err(|_| Refusal::Forged)?;
+        let (_, key) = self
+            .keys
+            .iter()
+            .find(|(known, _)| *known == id)
+            .ok_or(Refusal::Forged)?;
+        mac(key, purpose, &payload)
+            .verify_slice(&given)
+            .map_err(|_| Refusal::Forged)?;
         let claim = read_payload(&payload, purpose).ok_or(Refusal::Forged)?;
         if claim.expires_at <= now || claim.expires_at > purpose.expiry(now) {
             return Err(Refusal::Expired);
@@ -179,7 +218,10 @@ impl KeyRing {
 
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("KeyRing").field("keys", &self.keys.len()).finish()
+        formatter
+            .debug_struct("KeyRing")
+            .field("keys", &self.keys.len())
+            .finish()
     }
 }
 
@@ -221,7 +263,12 @@ fn read_payload(payload: &[u8; PAYLOAD_BYTES], purpose: Purpose) -> Option<Claim
     };
     let expires_at = i64::from_be_bytes(payload[37..45].try_into().ok()?);
     let target = Uuid::from_slice(&payload[4..20]).ok()?;
-    Some(Claim { purpose, target, subject, expires_at: Timestamp(expires_at) })
+    Some(Claim {
+        purpose,
+        target,
+        subject,
+        expires_at: Timestamp(expires_at),
+    })
 }
 
 #[cfg(test)]
@@ -234,12 +281,19 @@ mod tests {
     fn ring() -> KeyRing {
         let mut key = [7; KEY_BYTES];
         key[0] = 1;
-        KeyRing { keys: vec![(1, key)] }
+        KeyRing {
+            keys: vec![(1, key)],
+        }
     }
 
     fn claim(purpose: Purpose) -> Claim {
         let subject = Subject::Token(TokenId(Uuid::from_u128(5)));
-        Claim { purpose, target: Uuid::from_u128(9), subject, expires_at: purpose.expiry(NOW) }
+        Claim {
+            purpose,
+            target: Uuid::from_u128(9),
+            subject,
+            expires_at: purpose.expiry(NOW),
+        }
     }
 
     #[test]
@@ -248,7 +302,11 @@ mod tests {
         let verify = |millis| ring().verify(&link, Purpose::Download, NOW.plus_ms(millis));
         assert_eq!(verify(59_000), Ok(claim(Purpose::Download)));
         assert_eq!(verify(61_000), Err(Refusal::Expired));
-        assert_eq!(verify(-1), Err(Refusal::Expired), "a link that lives longer than any of ours");
+        assert_eq!(
+            verify(-1),
+            Err(Refusal::Expired),
+            "a link that lives longer than any of ours"
+        );
     }
 
     #[test]
@@ -257,7 +315,11 @@ mod tests {
         for made in purposes {
             let link = ring().sign(&claim(made));
             for asked in purposes {
-                assert_eq!(ring().verify(&link, asked, NOW).is_ok(), made == asked, "{made:?} as {asked:?}");
+                assert_eq!(
+                    ring().verify(&link, asked, NOW).is_ok(),
+                    made == asked,
+                    "{made:?} as {asked:?}"
+                );
             }
         }
     }
@@ -269,22 +331,48 @@ mod tests {
             for bit in 0..8 {
                 let mut bytes = link.clone().into_bytes();
                 bytes[at] ^= 1 << bit;
-                let Ok(text) = String::from_utf8(bytes) else { continue };
-                assert!(ring().verify(&text, Purpose::Download, NOW).is_err(), "bit {bit} of letter {at}");
+                let Ok(text) = String::from_utf8(bytes) else {
+                    continue;
+                };
+                assert!(
+                    ring().verify(&text, Purpose::Download, NOW).is_err(),
+                    "bit {bit} of letter {at}"
+                );
             }
-            assert!(ring().verify(&link[..at], Purpose::Download, NOW).is_err(), "cut at {at}");
+            assert!(
+                ring().verify(&link[..at], Purpose::Download, NOW).is_err(),
+                "cut at {at}"
+            );
         }
-        assert!(ring().verify(&format!("{link}A"), Purpose::Download, NOW).is_err());
+        assert!(
+            ring()
+                .verify(&format!("{link}A"), Purpose::Download, NOW)
+                .is_err()
+        );
     }
 
     #[test]
     fn the_ring_is_kept_and_a_weak_key_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.json");
-        let link = KeyRing::open(&path).unwrap().sign(&claim(Purpose::Download));
-        assert!(KeyRing::open(&path).unwrap().verify(&link, Purpose::Download, NOW).is_ok());
+        let link = KeyRing::open(&path)
+            .unwrap()
+            .sign(&claim(Purpose::Download));
+        assert!(
+            KeyRing::open(&path)
+                .unwrap()
+                .verify(&link, Purpose::Download, NOW)
+                .is_ok()
+        );
         assert!(ring().verify(&link, Purpose::Download, NOW).is_err());
-        for weak in [r#"[{"id":1,"key":"AAAA"}]"#.to_owned(), "[]".into(), format!(r#"[{{"id":1,"key":"{}"}}]"#, URL_SAFE_NO_PAD.encode([0; 32]))] {
+        for weak in [
+            r#"[{"id":1,"key":"AAAA"}]"#.to_owned(),
+            "[]".into(),
+            format!(
+                r#"[{{"id":1,"key":"{}"}}]"#,
+                URL_SAFE_NO_PAD.encode([0; 32])
+            ),
+        ] {
             std::fs::write(&path, weak).unwrap();
             assert!(KeyRing::open(&path).is_err());
         }

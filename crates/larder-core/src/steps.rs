@@ -24,12 +24,26 @@ pub struct Steps(pub(crate) Arc<Store>);
 
 impl Steps {
     /// Notes where a step is; a step that has ended stays as it is.
-    pub async fn report(&self, who: &Principal, job: JobId, seq: u32, step: NewStep) -> Result<Step> {
+    pub async fn report(
+        &self,
+        who: &Principal,
+        job: JobId,
+        seq: u32,
+        step: NewStep,
+    ) -> Result<Step> {
         if seq >= STEPS_MAX {
             return Err(Error::invalid("seq", format!("must be below {STEPS_MAX}")));
         }
-        if step.name.len() > TEXT_BYTES_MAX || step.command.as_ref().is_some_and(|text| text.len() > TEXT_BYTES_MAX) {
-            return Err(Error::invalid("step", format!("name and command must be at most {TEXT_BYTES_MAX} bytes")));
+        if step.name.len() > TEXT_BYTES_MAX
+            || step
+                .command
+                .as_ref()
+                .is_some_and(|text| text.len() > TEXT_BYTES_MAX)
+        {
+            return Err(Error::invalid(
+                "step",
+                format!("name and command must be at most {TEXT_BYTES_MAX} bytes"),
+            ));
         }
         let job = self.running(who, job).await?;
         let (now, pk) = (self.0.clock.now(), self.0.database.number().await?);
@@ -38,28 +52,46 @@ impl Steps {
             .write(async move |tx| {
                 steps::put(tx, pk, job.pk, seq, &step, now).await?;
                 jobs::hear(tx, job.pk, now).await?;
-                steps::by_seq(tx, job.pk, seq).await?.ok_or(Error::NotFound(What::Step))
+                steps::by_seq(tx, job.pk, seq)
+                    .await?
+                    .ok_or(Error::NotFound(What::Step))
             })
             .await
     }
 
     /// Appends output at an offset. What is kept already is not kept twice, so that a chunk may be sent again; a chunk
     /// that begins after the end is a conflict. Answers the bytes kept.
-    pub async fn append(&self, who: &Principal, job: JobId, seq: u32, offset: i64, chunk: Bytes) -> Result<i64> {
+    pub async fn append(
+        &self,
+        who: &Principal,
+        job: JobId,
+        seq: u32,
+        offset: i64,
+        chunk: Bytes,
+    ) -> Result<i64> {
         if chunk.len() > OUTPUT_CHUNK_BYTES_MAX {
-            return Err(Error::TooLarge { limit: OUTPUT_CHUNK_BYTES_MAX as u64 });
+            return Err(Error::TooLarge {
+                limit: OUTPUT_CHUNK_BYTES_MAX as u64,
+            });
         }
         let job = self.running(who, job).await?;
         let now = self.0.clock.now();
         self.0
             .database
             .write(async move |tx| {
-                let step = steps::by_seq(tx, job.pk, seq).await?.ok_or(Error::NotFound(What::Step))?;
+                let step = steps::by_seq(tx, job.pk, seq)
+                    .await?
+                    .ok_or(Error::NotFound(What::Step))?;
                 if offset < 0 || offset > step.output_bytes {
-                    return Err(Error::Conflict(format!("the output kept ends at {}", step.output_bytes)));
+                    return Err(Error::Conflict(format!(
+                        "the output kept ends at {}",
+                        step.output_bytes
+                    )));
                 }
                 if step.output_bytes >= OUTPUT_BYTES_MAX {
-                    return Err(Error::TooLarge { limit: OUTPUT_BYTES_MAX.unsigned_abs() });
+                    return Err(Error::TooLarge {
+                        limit: OUTPUT_BYTES_MAX.unsigned_abs(),
+                    });
                 }
                 let known = usize::try_from(step.output_bytes - offset).unwrap_or(usize::MAX);
                 let fresh = chunk.get(known..).unwrap_or_default();
@@ -74,20 +106,40 @@ impl Steps {
 
     /// The steps of a node, in order.
     pub async fn of_job(&self, who: &Principal, build: &Build, job: &Job) -> Result<Vec<Step>> {
-        authorize(who, Action::ReadBuilds, Resource::job(&build.project, build.pk, job.pk))?;
+        authorize(
+            who,
+            Action::ReadBuilds,
+            Resource::job(&build.project, build.pk, job.pk),
+        )?;
         let pk = job.pk;
-        self.0.database.read(async move |tx| steps::of_job(tx, pk).await).await
+        self.0
+            .database
+            .read(async move |tx| steps::of_job(tx, pk).await)
+            .await
     }
 
     /// At most 1 MiB of a step's output from an offset.
-    pub async fn output(&self, who: &Principal, build: &Build, job: &Job, seq: u32, offset: i64) -> Result<Bytes> {
-        authorize(who, Action::ReadBuilds, Resource::job(&build.project, build.pk, job.pk))?;
+    pub async fn output(
+        &self,
+        who: &Principal,
+        build: &Build,
+        job: &Job,
+        seq: u32,
+        offset: i64,
+    ) -> Result<Bytes> {
+        authorize(
+            who,
+            Action::ReadBuilds,
+            Resource::job(&build.project, build.pk, job.pk),
+        )?;
         let pk = job.pk;
         let chunks = self
             .0
             .database
             .read(async move |tx| {
-                let step = steps::by_seq(tx, pk, seq).await?.ok_or(Error::NotFound(What::Step))?;
+                let step = steps::by_seq(tx, pk, seq)
+                    .await?
+                    .ok_or(Error::NotFound(What::Step))?;
                 steps::output(tx, step.pk, offset.max(0), 4).await
             })
             .await?;
@@ -101,7 +153,11 @@ impl Steps {
 
     async fn running(&self, who: &Principal, id: JobId) -> Result<Job> {
         let JobOfBuild { job, build } = Jobs(self.0.clone()).seen(who, id).await?;
-        authorize(who, Action::RunJob, Resource::job(&build.project, build.pk, job.pk))?;
+        authorize(
+            who,
+            Action::RunJob,
+            Resource::job(&build.project, build.pk, job.pk),
+        )?;
         Ok(job)
     }
 }

@@ -12,7 +12,8 @@ mod steps;
 
 pub use artifacts::{ArtifactBody, ArtifactList, ArtifactState};
 pub use builds::{
-    AddJobs, AnnounceBuild, AnnounceJob, AnnouncedBuild, AnnouncedJob, AnnouncedJobs, BuildBody, BuildList,
+    AddJobs, AnnounceBuild, AnnounceJob, AnnouncedBuild, AnnouncedJob, AnnouncedJobs, BuildBody,
+    BuildList,
 };
 pub use error::ErrorBody;
 pub use jobs::{FinishJob, JobBody, JobState};

@@ -1,8 +1,10 @@
 //! What every handler is given, and all routes.
 
+use crate::config::{BaseUrl, ContentUrl, HostPattern, JobHost, ServeHtml};
 use crate::http::routes::Routes;
 use axum::Router;
 use larder_core::Larder;
+use larder_core::model::Project;
 use std::sync::Arc;
 
 /// Cheap to clone; every handler is given one.
@@ -12,22 +14,24 @@ pub struct App(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     larder: Larder,
-    addresses: Addresses,
+    settings: AppSettings,
 }
 
-/// Under which addresses the larder is reached, for the absolute URLs that it emits.
+/// Under which addresses the larder is reached, and how it shows what it keeps.
 #[derive(Clone, Debug)]
-pub struct Addresses {
-    /// Scheme, host and path before every route, without a `/` at the end.
-    pub public_url: String,
-    /// The host that serves user content, if that is another one; may hold `{n}`, `{project}` and `{vcs}`.
-    pub content_url: Option<String>,
+pub struct AppSettings {
+    /// Scheme, host and path before every route.
+    pub public_url: BaseUrl,
+    /// The host that serves user content, if that is another one.
+    pub content_url: Option<ContentUrl>,
+    /// How HTML of users is shown.
+    pub serve_html: ServeHtml,
 }
 
 impl App {
     /// An app over an open larder.
-    pub fn new(larder: Larder, addresses: Addresses) -> Self {
-        Self(Arc::new(Inner { larder, addresses }))
+    pub fn new(larder: Larder, settings: AppSettings) -> Self {
+        Self(Arc::new(Inner { larder, settings }))
     }
 
     /// The larder.
@@ -37,35 +41,51 @@ impl App {
 
     /// Scheme, host and path before every route, without a `/` at the end.
     pub fn public_url(&self) -> &str {
-        &self.0.addresses.public_url
+        self.0.settings.public_url.as_str()
     }
 
-    /// The wildcard form of the content host, if it has one: `https://{n}-{project}-{vcs}.artifacts.example`.
-    pub fn wildcard_content_url(&self) -> Option<&str> {
-        self.0
-            .addresses
-            .content_url
-            .as_deref()
-            .filter(|url| url.contains("{n}"))
+    /// How HTML of users is shown.
+    pub fn serve_html(&self) -> ServeHtml {
+        self.0.settings.serve_html
+    }
+
+    /// The address of a job's own content host, without a `/` at the end, if jobs have one:
+    /// `https://24-88881093-gh.artifacts.example`.
+    pub fn job_content_url(&self, project: &Project, number: i64) -> Option<String> {
+        let Some(ContentUrl::PerJob(pattern)) = &self.0.settings.content_url else {
+            return None;
+        };
+        let job = JobHost {
+            n: u64::try_from(number).ok()?,
+            project: u64::try_from(project.number).ok()?,
+            vcs: project.organization.vcs.short().to_owned(),
+        };
+        Some(HostPattern::url_for(pattern, &job))
     }
 
     /// Where a link made by [`larder_core::Artifacts::link`] leads; the trailing name is for people and ignored.
     pub fn link_url(&self, link: &larder_core::Link) -> String {
-        let host = match self.0.addresses.content_url.as_deref() {
-            Some(url) if !url.contains('{') => url.trim_end_matches('/'),
+        let host = match &self.0.settings.content_url {
+            Some(ContentUrl::Host(url)) => url.as_str(),
             _ => self.public_url(),
         };
         let name = crate::http::encode_segment(link.artifact.path.file_name());
         format!("{host}/d/{}/{name}", link.token)
     }
 
-    /// Every route of every API, with its table.
+    /// Every route of every API and page, with its table.
     pub fn routes() -> Routes {
-        crate::api::routes()
+        crate::api::routes().merge(crate::web::routes())
     }
 
-    /// The service of all routes.
+    /// The service of all routes, under the path of the public address.
     pub fn router(self) -> Router {
-        Self::routes().into_router().with_state(self)
+        let path = self.0.settings.public_url.path().to_owned();
+        let router = Self::routes().into_router().with_state(self);
+        if path.is_empty() {
+            router
+        } else {
+            Router::new().nest(&path, router)
+        }
     }
 }

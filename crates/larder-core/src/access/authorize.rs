@@ -34,15 +34,27 @@ pub(crate) struct Resource<'a> {
 
 impl<'a> Resource<'a> {
     pub(crate) fn project(project: &'a Project) -> Self {
-        Self { project, build_pk: None, job_pk: None }
+        Self {
+            project,
+            build_pk: None,
+            job_pk: None,
+        }
     }
 
     pub(crate) fn build(project: &'a Project, build_pk: i64) -> Self {
-        Self { project, build_pk: Some(build_pk), job_pk: None }
+        Self {
+            project,
+            build_pk: Some(build_pk),
+            job_pk: None,
+        }
     }
 
     pub(crate) fn job(project: &'a Project, build_pk: i64, job_pk: i64) -> Self {
-        Self { project, build_pk: Some(build_pk), job_pk: Some(job_pk) }
+        Self {
+            project,
+            build_pk: Some(build_pk),
+            job_pk: Some(job_pk),
+        }
     }
 }
 
@@ -91,7 +103,8 @@ pub(crate) fn role_on(user: &UserPrincipal, project: &Project) -> Option<Role> {
         .grants
         .iter()
         .filter(|grant| {
-            grant.on == GrantOn::Project(project.number) || grant.on == GrantOn::Organization(project.organization.pk)
+            grant.on == GrantOn::Project(project.number)
+                || grant.on == GrantOn::Organization(project.organization.pk)
         })
         .map(|grant| grant.role)
         .max();
@@ -126,11 +139,13 @@ fn authorize_job(job: &JobPrincipal, action: Action, on: Resource<'_>) -> Result
         Action::SeeProject => true,
         Action::ReadArtifacts | Action::ReadBuilds => own_build,
         Action::CreateArtifacts | Action::RunJob => own_job,
-        Action::DeleteArtifacts
-        | Action::DeleteArtifactsAsWriter
-        | Action::WriteBuilds => false,
+        Action::DeleteArtifacts | Action::DeleteArtifactsAsWriter | Action::WriteBuilds => false,
     };
-    if allowed { Ok(()) } else { Err(Error::Forbidden(Lack::JobToken)) }
+    if allowed {
+        Ok(())
+    } else {
+        Err(Error::Forbidden(Lack::JobToken))
+    }
 }
 
 impl Action {
@@ -168,7 +183,8 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::model::{
-        Grant, Organization, OrganizationId, ProjectId, Scopes, TokenFacts, TokenId, User, UserId, Vcs,
+        Grant, Organization, OrganizationId, ProjectId, Scopes, TokenFacts, TokenId, User, UserId,
+        Vcs,
     };
 
     const NOW: Timestamp = Timestamp(1_000);
@@ -204,13 +220,35 @@ mod tests {
     }
 
     fn user(role: Option<Role>, scopes: &[Scope]) -> Principal {
-        let user = User { pk: 1, id: UserId::new(NOW), name: "ada".into(), admin: false, created_at: NOW };
-        let grants = role.map(|role| Grant { on: GrantOn::Project(3), role }).into_iter().collect();
-        Principal::User(Box::new(UserPrincipal { user, grants, token: token(scopes), only_project: None }))
+        let user = User {
+            pk: 1,
+            id: UserId::new(NOW),
+            name: "ada".into(),
+            admin: false,
+            created_at: NOW,
+        };
+        let grants = role
+            .map(|role| Grant {
+                on: GrantOn::Project(3),
+                role,
+            })
+            .into_iter()
+            .collect();
+        Principal::User(Box::new(UserPrincipal {
+            user,
+            grants,
+            token: token(scopes),
+            only_project: None,
+        }))
     }
 
     fn job() -> Principal {
-        Principal::Job(JobPrincipal { token: token(&[]), job_pk: 11, build_pk: 10, project_number: 3 })
+        Principal::Job(JobPrincipal {
+            token: token(&[]),
+            job_pk: 11,
+            build_pk: 10,
+            project_number: 3,
+        })
     }
 
     #[track_caller]
@@ -220,7 +258,10 @@ mod tests {
             Ok(()) => "yes".to_owned(),
             Err(error) => error.to_string(),
         };
-        assert!(got.starts_with(expected), "{action:?}: {got}, not {expected}");
+        assert!(
+            got.starts_with(expected),
+            "{action:?}: {got}, not {expected}"
+        );
     }
 
     #[test]
@@ -228,19 +269,54 @@ mod tests {
         use Action as A;
         let reader = user(Some(Role::Reader), &[Scope::ReadArtifacts]);
         check(&reader, A::ReadArtifacts, false, "yes");
-        check(&reader, A::ReadBuilds, false, "not allowed: the token lacks the scope read_builds");
-        check(&user(Some(Role::Reader), &[Scope::Admin]), A::CreateArtifacts, false, "not allowed: the role writer");
-        check(&user(None, &[Scope::Admin]), A::ReadArtifacts, false, "no project found");
-        check(&user(None, &[Scope::ReadArtifacts]), A::ReadArtifacts, true, "yes");
-        check(&Principal::Anonymous, A::ReadArtifacts, false, "a token is needed");
+        check(
+            &reader,
+            A::ReadBuilds,
+            false,
+            "not allowed: the token lacks the scope read_builds",
+        );
+        check(
+            &user(Some(Role::Reader), &[Scope::Admin]),
+            A::CreateArtifacts,
+            false,
+            "not allowed: the role writer",
+        );
+        check(
+            &user(None, &[Scope::Admin]),
+            A::ReadArtifacts,
+            false,
+            "no project found",
+        );
+        check(
+            &user(None, &[Scope::ReadArtifacts]),
+            A::ReadArtifacts,
+            true,
+            "yes",
+        );
+        check(
+            &Principal::Anonymous,
+            A::ReadArtifacts,
+            false,
+            "a token is needed",
+        );
         check(&Principal::Anonymous, A::ReadArtifacts, true, "yes");
-        check(&Principal::Anonymous, A::DeleteArtifacts, true, "a token is needed");
+        check(
+            &Principal::Anonymous,
+            A::DeleteArtifacts,
+            true,
+            "a token is needed",
+        );
     }
 
     #[test]
     fn deleting_takes_its_own_scope_but_where_writing_is_enough() {
         let writer = user(Some(Role::Writer), &[Scope::WriteArtifacts]);
-        check(&writer, Action::DeleteArtifacts, false, "not allowed: the token lacks the scope delete_artifacts");
+        check(
+            &writer,
+            Action::DeleteArtifacts,
+            false,
+            "not allowed: the token lacks the scope delete_artifacts",
+        );
         check(&writer, Action::DeleteArtifactsAsWriter, false, "yes");
         let deleter = user(Some(Role::Writer), &[Scope::DeleteArtifacts]);
         check(&deleter, Action::DeleteArtifactsAsWriter, false, "yes");
@@ -251,11 +327,24 @@ mod tests {
     fn a_job_adds_to_itself_reads_its_build_and_never_deletes() {
         check(&job(), Action::CreateArtifacts, false, "yes");
         check(&job(), Action::ReadArtifacts, false, "yes");
-        check(&job(), Action::DeleteArtifactsAsWriter, false, "not allowed");
+        check(
+            &job(),
+            Action::DeleteArtifactsAsWriter,
+            false,
+            "not allowed",
+        );
         let project = project(false);
-        let other_job = authorize(&job(), Action::CreateArtifacts, Resource::job(&project, 10, 12));
+        let other_job = authorize(
+            &job(),
+            Action::CreateArtifacts,
+            Resource::job(&project, 10, 12),
+        );
         assert!(matches!(other_job, Err(Error::Forbidden(Lack::JobToken))));
-        let other_build = authorize(&job(), Action::ReadArtifacts, Resource::job(&project, 20, 21));
+        let other_build = authorize(
+            &job(),
+            Action::ReadArtifacts,
+            Resource::job(&project, 20, 21),
+        );
         assert!(matches!(other_build, Err(Error::NotFound(What::Build))));
     }
 }

@@ -69,25 +69,42 @@ impl Access {
 
     /// Not waited for: the note is for people, and no answer depends on it.
     fn note_use(&self, principal: &Principal, now: Timestamp) {
-        let Some(pk) = principal.token().map(|token| token.pk) else { return };
+        let Some(pk) = principal.token().map(|token| token.pk) else {
+            return;
+        };
         let store = self.0.clone();
         tokio::spawn(async move {
-            if let Err(error) = store.database.write(async move |tx| rows::note_use(tx, pk, now).await).await {
+            if let Err(error) = store
+                .database
+                .write(async move |tx| rows::note_use(tx, pk, now).await)
+                .await
+            {
                 tracing::warn!(%error, "note the use of a token");
             }
         });
     }
 }
 
-async fn principal(tx: &mut crate::metadata::Tx, row: rows::TokenRow, now: Timestamp) -> Result<Principal> {
+async fn principal(
+    tx: &mut crate::metadata::Tx,
+    row: rows::TokenRow,
+    now: Timestamp,
+) -> Result<Principal> {
     if row.revoked_at.is_some() {
         return Err(Error::InvalidToken(TokenFault::Revoked));
     }
-    if row.facts.expires_at.is_some_and(|expires_at| expires_at <= now) {
+    if row
+        .facts
+        .expires_at
+        .is_some_and(|expires_at| expires_at <= now)
+    {
         return Err(Error::InvalidToken(TokenFault::Expired));
     }
     if let Some(job) = row.job {
-        if job.finished_at.is_some_and(|finished| finished.plus_ms(JOB_TOKEN_GRACE_MS) <= now) {
+        if job
+            .finished_at
+            .is_some_and(|finished| finished.plus_ms(JOB_TOKEN_GRACE_MS) <= now)
+        {
             return Err(Error::InvalidToken(TokenFault::Expired));
         }
         return Ok(Principal::Job(JobPrincipal {
@@ -102,5 +119,10 @@ async fn principal(tx: &mut crate::metadata::Tx, row: rows::TokenRow, now: Times
         return Err(Error::InvalidToken(TokenFault::Revoked));
     };
     let grants = accounts::grants(tx, account).await?;
-    Ok(Principal::User(Box::new(UserPrincipal { user, grants, token: row.facts, only_project: row.project_pk })))
+    Ok(Principal::User(Box::new(UserPrincipal {
+        user,
+        grants,
+        token: row.facts,
+        only_project: row.project_pk,
+    })))
 }

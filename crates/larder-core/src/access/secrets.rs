@@ -23,7 +23,10 @@ pub(super) fn new_token(kind: &str) -> Result<(String, String)> {
 /// The public name in a token; `None` if it is not one of ours or was mistyped.
 pub(super) fn public_name(token: &str) -> Option<String> {
     let (kind, rest) = token.strip_prefix("lrd_")?.split_once('_')?;
-    if !KINDS.contains(&kind) || rest.len() != ID_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH || !rest.is_ascii() {
+    if !KINDS.contains(&kind)
+        || rest.len() != ID_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH
+        || !rest.is_ascii()
+    {
         return None;
     }
     let (body, given) = token.split_at(token.len() - CHECKSUM_LENGTH);
@@ -56,7 +59,10 @@ fn random_text(length: usize) -> Result<String> {
     while text.len() < length {
         getrandom::fill(&mut bytes).map_err(|error| Error::internal("draw random bytes", error))?;
         // Of 256 values the last eight are left out, so that each letter is as likely as any other.
-        let letters = bytes.iter().filter(|byte| **byte < 248).map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
+        let letters = bytes
+            .iter()
+            .filter(|byte| **byte < 248)
+            .map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
         text.extend(letters.take(length - text.len()));
     }
     Ok(text)
@@ -74,7 +80,11 @@ mod tests {
             for at in 4..token.len() {
                 let mut wrong = token.clone().into_bytes();
                 wrong[at] = if wrong[at] == b'x' { b'y' } else { b'x' };
-                assert_eq!(public_name(&String::from_utf8(wrong).unwrap()), None, "letter {at} of {token}");
+                assert_eq!(
+                    public_name(&String::from_utf8(wrong).unwrap()),
+                    None,
+                    "letter {at} of {token}"
+                );
             }
         }
         for wrong in ["", "lrd_", "lrd_personal_", "lrd_job_é", "ghp_x"] {

@@ -31,21 +31,33 @@ pub struct IssuedToken {
 
 impl std::fmt::Debug for IssuedToken {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("IssuedToken").field("facts", &self.facts).finish_non_exhaustive()
+        formatter
+            .debug_struct("IssuedToken")
+            .field("facts", &self.facts)
+            .finish_non_exhaustive()
     }
 }
 
 impl Access {
     /// Issues a token; users issue their own, operators any.
-    pub async fn issue_token(&self, who: &Principal, request: NewTokenRequest) -> Result<IssuedToken> {
+    pub async fn issue_token(
+        &self,
+        who: &Principal,
+        request: NewTokenRequest,
+    ) -> Result<IssuedToken> {
         match who {
             Principal::Operator => {}
-            Principal::User(user) if user.user.name == request.user && user.token.scopes.allow(Scope::Admin) => {}
+            Principal::User(user)
+                if user.user.name == request.user && user.token.scopes.allow(Scope::Admin) => {}
             Principal::Anonymous => return Err(Error::Unauthenticated),
             Principal::User(_) | Principal::Job(_) => return Err(Error::NotFound(What::User)),
         }
         let now = self.0.clock.now();
-        let kind = if request.project.is_some() { "project" } else { "personal" };
+        let kind = if request.project.is_some() {
+            "project"
+        } else {
+            "personal"
+        };
         let (secret, name) = secrets::new_token(kind)?;
         let facts = TokenFacts {
             pk: self.0.database.number().await?,
@@ -66,7 +78,9 @@ impl Access {
                 let project_pk = match &request.project {
                     None => None,
                     Some(slug) => {
-                        let project = projects::by_slug(tx, slug).await?.ok_or(Error::NotFound(What::Project))?;
+                        let project = projects::by_slug(tx, slug)
+                            .await?
+                            .ok_or(Error::NotFound(What::Project))?;
                         Some(project.number)
                     }
                 };
@@ -90,7 +104,9 @@ impl Access {
 
     /// Takes back the token that the caller came with.
     pub async fn revoke_own_token(&self, who: &Principal) -> Result<()> {
-        let Some(token) = who.token() else { return Err(Error::Unauthenticated) };
+        let Some(token) = who.token() else {
+            return Err(Error::Unauthenticated);
+        };
         self.revoke(who, token.pk, token.id).await
     }
 
@@ -99,7 +115,11 @@ impl Access {
         if !matches!(who, Principal::Operator) {
             return Err(Error::NotFound(What::Token));
         }
-        let row = self.0.database.read(async move |tx| tokens::by_id(tx, id).await).await?;
+        let row = self
+            .0
+            .database
+            .read(async move |tx| tokens::by_id(tx, id).await)
+            .await?;
         let row = row.ok_or(Error::NotFound(What::Token))?;
         self.revoke(who, row.facts.pk, id).await
     }
@@ -113,8 +133,14 @@ impl Access {
         self.0
             .database
             .read(async move |tx| {
-                let user = accounts::by_name(tx, &user).await?.ok_or(Error::NotFound(What::User))?;
-                Ok(tokens::of_account(tx, user.pk, now).await?.into_iter().map(|row| row.facts).collect())
+                let user = accounts::by_name(tx, &user)
+                    .await?
+                    .ok_or(Error::NotFound(What::User))?;
+                Ok(tokens::of_account(tx, user.pk, now)
+                    .await?
+                    .into_iter()
+                    .map(|row| row.facts)
+                    .collect())
             })
             .await
     }

@@ -12,19 +12,32 @@ impl Access {
     /// Makes a user without a password: a token or a sign-in link lets the user in.
     pub async fn create_user(&self, who: &Principal, name: &str, admin: bool) -> Result<User> {
         only_operator(who)?;
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@');
+        let plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@');
         if name.is_empty() || name.len() > 100 || !name.bytes().all(plain) {
-            return Err(Error::invalid("name", "may hold letters, digits, `-`, `_`, `.` and `@`, at most 100"));
+            return Err(Error::invalid(
+                "name",
+                "may hold letters, digits, `-`, `_`, `.` and `@`, at most 100",
+            ));
         }
         let now = self.0.clock.now();
         let pk = self.0.database.number().await?;
-        let user = User { pk, id: UserId::new(now), name: name.to_owned(), admin, created_at: now };
+        let user = User {
+            pk,
+            id: UserId::new(now),
+            name: name.to_owned(),
+            admin,
+            created_at: now,
+        };
         let (row, who) = (user.clone(), who.clone());
         self.0
             .database
             .write(async move |tx| {
                 if accounts::by_name(tx, &row.name).await?.is_some() {
-                    return Err(Error::Conflict(format!("there is a user {} already", row.name)));
+                    return Err(Error::Conflict(format!(
+                        "there is a user {} already",
+                        row.name
+                    )));
                 }
                 accounts::insert(tx, &row).await?;
                 audit::record(tx, now, &who, "create user", &row.name).await
@@ -36,20 +49,45 @@ impl Access {
     /// All users by name.
     pub async fn users(&self, who: &Principal) -> Result<Vec<User>> {
         only_operator(who)?;
-        self.0.database.read(async move |tx| accounts::all(tx).await).await
+        self.0
+            .database
+            .read(async move |tx| accounts::all(tx).await)
+            .await
     }
 
     /// Gives a user a role on a project, in place of the one that the user had there.
-    pub async fn grant(&self, who: &Principal, user: &str, slug: &ProjectSlug, role: Role) -> Result<()> {
+    pub async fn grant(
+        &self,
+        who: &Principal,
+        user: &str,
+        slug: &ProjectSlug,
+        role: Role,
+    ) -> Result<()> {
         only_operator(who)?;
-        let (now, who, user, slug) = (self.0.clock.now(), who.clone(), user.to_owned(), slug.clone());
+        let (now, who, user, slug) = (
+            self.0.clock.now(),
+            who.clone(),
+            user.to_owned(),
+            slug.clone(),
+        );
         self.0
             .database
             .write(async move |tx| {
-                let account = accounts::by_name(tx, &user).await?.ok_or(Error::NotFound(What::User))?;
-                let project = projects::by_slug(tx, &slug).await?.ok_or(Error::NotFound(What::Project))?;
+                let account = accounts::by_name(tx, &user)
+                    .await?
+                    .ok_or(Error::NotFound(What::User))?;
+                let project = projects::by_slug(tx, &slug)
+                    .await?
+                    .ok_or(Error::NotFound(What::Project))?;
                 accounts::grant(tx, account.pk, GrantOn::Project(project.number), role).await?;
-                audit::record(tx, now, &who, "grant role", &format!("{role} on {slug} to {user}")).await
+                audit::record(
+                    tx,
+                    now,
+                    &who,
+                    "grant role",
+                    &format!("{role} on {slug} to {user}"),
+                )
+                .await
             })
             .await
     }
@@ -58,12 +96,19 @@ impl Access {
     pub async fn sign_in_link(&self, who: &Principal, user: &str, path: &str) -> Result<String> {
         only_operator(who)?;
         let secret = secrets::new_secret()?;
-        let (now, who, user, path) = (self.0.clock.now(), who.clone(), user.to_owned(), path.to_owned());
+        let (now, who, user, path) = (
+            self.0.clock.now(),
+            who.clone(),
+            user.to_owned(),
+            path.to_owned(),
+        );
         let digest = secrets::digest(&secret);
         self.0
             .database
             .write(async move |tx| {
-                let account = accounts::by_name(tx, &user).await?.ok_or(Error::NotFound(What::User))?;
+                let account = accounts::by_name(tx, &user)
+                    .await?
+                    .ok_or(Error::NotFound(What::User))?;
                 let expires_at = now.plus_ms(SIGN_IN_LINK_MS);
                 accounts::insert_sign_in_link(tx, &digest, account.pk, &path, expires_at).await?;
                 audit::record(tx, now, &who, "issue sign-in link", &user).await
@@ -80,7 +125,9 @@ impl Access {
             .read(async move |tx| {
                 let found = accounts::sign_in_link(tx, &digest, now).await?;
                 let (account, path) = found.ok_or(Error::NotFound(What::SignInLink))?;
-                let user = accounts::by_pk(tx, account).await?.ok_or(Error::NotFound(What::SignInLink))?;
+                let user = accounts::by_pk(tx, account)
+                    .await?
+                    .ok_or(Error::NotFound(What::SignInLink))?;
                 Ok((user, path))
             })
             .await

@@ -8,7 +8,9 @@ use crate::error::{Error, Result, What};
 use crate::jobs::{JobOfBuild, Jobs};
 use crate::metadata::artifacts as rows;
 use crate::metadata::{Tx, audit, blobs, builds, jobs};
-use crate::model::{Artifact, ArtifactId, ArtifactState, Digests, Job, JobId, JobState, NewArtifact, Principal};
+use crate::model::{
+    Artifact, ArtifactId, ArtifactState, Digests, Job, JobId, JobState, NewArtifact, Principal,
+};
 
 /// What was announced before the job ended may still finish for so long after it.
 const LATE_FINISH_MS: i64 = 10 * 60 * 1000;
@@ -37,7 +39,13 @@ pub struct Received {
 impl Artifacts {
     /// Keeps one file of a running job: its bytes are durable when this returns. Content that the newest artifact of
     /// the path has already is given as it is. What is not as announced leaves nothing.
-    pub async fn keep(&self, who: &Principal, job: JobId, new: NewArtifact, incoming: Incoming) -> Result<Kept> {
+    pub async fn keep(
+        &self,
+        who: &Principal,
+        job: JobId,
+        new: NewArtifact,
+        incoming: Incoming,
+    ) -> Result<Kept> {
         check_new(&new)?;
         let owner = self.authorized_job(who, job).await?;
         require_running(&owner.job)?;
@@ -48,23 +56,37 @@ impl Artifacts {
             let written = artifacts.write(&new, incoming).await?;
             artifacts.commit_new(&who, owner, new, written).await
         });
-        kept.await.map_err(|error| Error::internal("keep an artifact", error))?
+        kept.await
+            .map_err(|error| Error::internal("keep an artifact", error))?
     }
 
     /// Announces artifacts whose bytes are to come within the lease; in the order given.
-    pub async fn announce(&self, who: &Principal, job: JobId, new: Vec<NewArtifact>) -> Result<Vec<Artifact>> {
+    pub async fn announce(
+        &self,
+        who: &Principal,
+        job: JobId,
+        new: Vec<NewArtifact>,
+    ) -> Result<Vec<Artifact>> {
         if new.len() > ANNOUNCED_MAX {
-            return Err(Error::invalid("artifacts", format!("at most {ANNOUNCED_MAX} can be announced at once")));
+            return Err(Error::invalid(
+                "artifacts",
+                format!("at most {ANNOUNCED_MAX} can be announced at once"),
+            ));
         }
         for new in &new {
             check_new(new)?;
         }
         let owner = self.authorized_job(who, job).await?;
         require_running(&owner.job)?;
-        let (now, numbers) = (self.0.clock.now(), self.0.database.numbers(new.len()).await?);
+        let (now, numbers) = (
+            self.0.clock.now(),
+            self.0.database.numbers(new.len()).await?,
+        );
         let deadline = now.plus_ms(self.0.settings.upload_lease_ms);
-        let announced: Vec<_> =
-            numbers.zip(&new).map(|(number, new)| owner.announced(number, new, now)).collect();
+        let announced: Vec<_> = numbers
+            .zip(&new)
+            .map(|(number, new)| owner.announced(number, new, now))
+            .collect();
         let answer = announced.clone();
         self.0
             .database
@@ -80,7 +102,12 @@ impl Artifacts {
 
     /// Takes the bytes of an announced artifact. They are durable when this returns, and lost if what it returns is
     /// dropped.
-    pub async fn receive(&self, who: &Principal, id: ArtifactId, incoming: Incoming) -> Result<Received> {
+    pub async fn receive(
+        &self,
+        who: &Principal,
+        id: ArtifactId,
+        incoming: Incoming,
+    ) -> Result<Received> {
         let (artifact, build) = self.by_id(who, id, Action::CreateArtifacts).await?;
         require_awaited(&artifact)?;
         let expected = NewArtifact {
@@ -90,25 +117,42 @@ impl Artifacts {
             ..NewArtifact::new(artifact.path.clone(), artifact.content_type.clone())
         };
         let written = self.write(&expected, incoming).await?;
-        Ok(Received { artifact, project_number: build.project.number, written })
+        Ok(Received {
+            artifact,
+            project_number: build.project.number,
+            written,
+        })
     }
 
     /// Makes an announced artifact finished with the bytes that were received for it.
     pub async fn finish(&self, who: &Principal, received: Received) -> Result<Artifact> {
-        let Received { artifact, project_number, written } = received;
+        let Received {
+            artifact,
+            project_number,
+            written,
+        } = received;
         let (now, numbers) = (self.0.clock.now(), self.0.database.numbers(2).await?);
         let (who, digests, key) = (who.clone(), written.digests, written.key.clone());
         let (finished, used) = self
             .0
             .database
             .write(async move |tx| {
-                let job = jobs::by_id(tx, artifact.job_id).await?.ok_or(Error::NotFound(What::Job))?;
+                let job = jobs::by_id(tx, artifact.job_id)
+                    .await?
+                    .ok_or(Error::NotFound(What::Job))?;
                 require_not_long_ended(&job, now)?;
-                let bytes = Bytes { project: project_number, key: &key, digests, numbers: [numbers.start, numbers.start + 1] };
+                let bytes = Bytes {
+                    project: project_number,
+                    key: &key,
+                    digests,
+                    numbers: [numbers.start, numbers.start + 1],
+                };
                 let (blob, used) = bytes.name(tx, now).await?;
                 let artifact = measured(artifact.clone(), blob, &digests, now);
                 if !rows::finish(tx, &artifact).await? {
-                    return Err(Error::Conflict("the artifact no longer awaits bytes".into()));
+                    return Err(Error::Conflict(
+                        "the artifact no longer awaits bytes".into(),
+                    ));
                 }
                 count_kept(tx, &who, &artifact, now).await?;
                 Ok((artifact, used))
@@ -128,44 +172,88 @@ impl Artifacts {
             .0
             .database
             .write(async move |tx| {
-                rows::move_on(tx, artifact.number, ArtifactState::New, ArtifactState::Error, now).await
+                rows::move_on(
+                    tx,
+                    artifact.number,
+                    ArtifactState::New,
+                    ArtifactState::Error,
+                    now,
+                )
+                .await
             })
             .await?;
-        if moved { Ok(()) } else { Err(Error::Conflict("the artifact no longer awaits bytes".into())) }
+        if moved {
+            Ok(())
+        } else {
+            Err(Error::Conflict(
+                "the artifact no longer awaits bytes".into(),
+            ))
+        }
     }
 
     /// The bytes are durable under a fresh key before any row names them: a crash in between leaves an orphan for the
     /// sweeper, never a finished row without its bytes.
     async fn write(&self, new: &NewArtifact, incoming: Incoming) -> Result<Written> {
-        let written = self.0.blobs.write(incoming, self.0.settings.max_file_bytes).await?;
-        let Digests { size, sha1, sha256, .. } = written.digests;
+        let written = self
+            .0
+            .blobs
+            .write(incoming, self.0.settings.max_file_bytes)
+            .await?;
+        let Digests {
+            size, sha1, sha256, ..
+        } = written.digests;
         if let Some(expected) = new.size.filter(|expected| *expected != size) {
-            return Err(Error::invalid("size", format!("{size} bytes came and {expected} were announced")));
+            return Err(Error::invalid(
+                "size",
+                format!("{size} bytes came and {expected} were announced"),
+            ));
         }
         if let Some(expected) = new.sha256.filter(|expected| *expected != sha256) {
-            let reason = format!("the bytes that came have {} and {} was announced", sha256.hex(), expected.hex());
+            let reason = format!(
+                "the bytes that came have {} and {} was announced",
+                sha256.hex(),
+                expected.hex()
+            );
             return Err(Error::invalid("sha256", reason));
         }
         if let Some(expected) = new.sha1.filter(|expected| *expected != sha1) {
-            let reason = format!("the bytes that came have {} and {} was announced", sha1.hex(), expected.hex());
+            let reason = format!(
+                "the bytes that came have {} and {} was announced",
+                sha1.hex(),
+                expected.hex()
+            );
             return Err(Error::invalid("sha1", reason));
         }
         Ok(written)
     }
 
-    async fn commit_new(&self, who: &Principal, owner: JobOfBuild, new: NewArtifact, written: Written) -> Result<Kept> {
+    async fn commit_new(
+        &self,
+        who: &Principal,
+        owner: JobOfBuild,
+        new: NewArtifact,
+        written: Written,
+    ) -> Result<Kept> {
         let (now, numbers) = (self.0.clock.now(), self.0.database.numbers(3).await?);
         let (who, digests, key) = (who.clone(), written.digests, written.key.clone());
         let (kept, used) = self
             .0
             .database
             .write(async move |tx| {
-                let job = jobs::by_id(tx, owner.job.id).await?.ok_or(Error::NotFound(What::Job))?;
+                let job = jobs::by_id(tx, owner.job.id)
+                    .await?
+                    .ok_or(Error::NotFound(What::Job))?;
                 require_not_long_ended(&job, now)?;
                 if let Some(newest) = rows::newest(tx, job.pk, new.path.as_str()).await?
                     && newest.sha256 == Some(digests.sha256)
                 {
-                    return Ok((Kept { artifact: newest, fresh: false }, false));
+                    return Ok((
+                        Kept {
+                            artifact: newest,
+                            fresh: false,
+                        },
+                        false,
+                    ));
                 }
                 let bytes = Bytes {
                     project: owner.build.project.number,
@@ -178,7 +266,13 @@ impl Artifacts {
                 let artifact = measured(announced, blob, &digests, now);
                 rows::insert(tx, owner.build.project.number, &artifact, None).await?;
                 count_kept(tx, &who, &artifact, now).await?;
-                Ok((Kept { artifact, fresh: true }, used))
+                Ok((
+                    Kept {
+                        artifact,
+                        fresh: true,
+                    },
+                    used,
+                ))
             })
             .await?;
         if used {
@@ -238,7 +332,8 @@ impl Bytes<'_> {
             return Ok((known.pk, false));
         }
         let blob =
-            blobs::insert_whole_file(tx, self.numbers, self.project, self.key, &self.digests, now).await?;
+            blobs::insert_whole_file(tx, self.numbers, self.project, self.key, &self.digests, now)
+                .await?;
         Ok((blob, true))
     }
 }
@@ -255,22 +350,45 @@ fn measured(artifact: Artifact, blob: i64, digests: &Digests, now: Timestamp) ->
     }
 }
 
-async fn count_kept(tx: &mut Tx, who: &Principal, artifact: &Artifact, now: Timestamp) -> Result<()> {
+async fn count_kept(
+    tx: &mut Tx,
+    who: &Principal,
+    artifact: &Artifact,
+    now: Timestamp,
+) -> Result<()> {
     let bytes = i64::try_from(artifact.size).unwrap_or(0);
     builds::add_to_counts(tx, artifact.build_pk, artifact.job_pk, 1, bytes).await?;
     jobs::hear(tx, artifact.job_pk, now).await?;
-    audit::record(tx, now, who, "create artifact", &format!("artifact {}", artifact.id)).await
+    audit::record(
+        tx,
+        now,
+        who,
+        "create artifact",
+        &format!("artifact {}", artifact.id),
+    )
+    .await
 }
 
 fn check_new(new: &NewArtifact) -> Result<()> {
     if let Some(alias) = &new.alias
-        && (alias.is_empty() || alias.len() > ALIAS_BYTES_MAX || alias.chars().any(char::is_control))
+        && (alias.is_empty()
+            || alias.len() > ALIAS_BYTES_MAX
+            || alias.chars().any(char::is_control))
     {
-        return Err(Error::invalid("alias", format!("must be 1 to {ALIAS_BYTES_MAX} bytes without control characters")));
+        return Err(Error::invalid(
+            "alias",
+            format!("must be 1 to {ALIAS_BYTES_MAX} bytes without control characters"),
+        ));
     }
     let plain = |byte: u8| (0x20..0x7f).contains(&byte);
-    if new.content_type.is_empty() || new.content_type.len() > 255 || !new.content_type.bytes().all(plain) {
-        return Err(Error::invalid("content_type", "must be 1 to 255 printable ASCII characters"));
+    if new.content_type.is_empty()
+        || new.content_type.len() > 255
+        || !new.content_type.bytes().all(plain)
+    {
+        return Err(Error::invalid(
+            "content_type",
+            "must be 1 to 255 printable ASCII characters",
+        ));
     }
     Ok(())
 }
@@ -278,16 +396,21 @@ fn check_new(new: &NewArtifact) -> Result<()> {
 fn require_running(job: &Job) -> Result<()> {
     match job.state {
         JobState::Running => Ok(()),
-        JobState::Queued => Err(Error::Conflict("the job has not started: start it first".into())),
-        ended => Err(Error::Conflict(format!("the job has ended ({}): nothing can be added to it", ended.word()))),
+        JobState::Queued => Err(Error::Conflict(
+            "the job has not started: start it first".into(),
+        )),
+        ended => Err(Error::Conflict(format!(
+            "the job has ended ({}): nothing can be added to it",
+            ended.word()
+        ))),
     }
 }
 
 fn require_not_long_ended(job: &Job, now: Timestamp) -> Result<()> {
     match job.finished_at {
-        Some(finished) if finished.plus_ms(LATE_FINISH_MS) <= now => {
-            Err(Error::Conflict("the job ended more than ten minutes ago: nothing can be added to it".into()))
-        }
+        Some(finished) if finished.plus_ms(LATE_FINISH_MS) <= now => Err(Error::Conflict(
+            "the job ended more than ten minutes ago: nothing can be added to it".into(),
+        )),
         _ => Ok(()),
     }
 }
@@ -296,5 +419,8 @@ fn require_awaited(artifact: &Artifact) -> Result<()> {
     if artifact.state == ArtifactState::New {
         return Ok(());
     }
-    Err(Error::Conflict(format!("the artifact is {} and awaits no bytes", artifact.state.word())))
+    Err(Error::Conflict(format!(
+        "the artifact is {} and awaits no bytes",
+        artifact.state.word()
+    )))
 }

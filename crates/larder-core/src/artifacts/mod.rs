@@ -60,7 +60,11 @@ impl Artifacts {
 
     /// Finished artifacts of all nodes of a job, by node and path; of equal paths only the newest.
     pub async fn of_nodes(&self, who: &Principal, nodes: &JobNodes) -> Result<Vec<Artifact>> {
-        authorize(who, Action::ReadArtifacts, Resource::build(&nodes.build.project, nodes.build.pk))?;
+        authorize(
+            who,
+            Action::ReadArtifacts,
+            Resource::build(&nodes.build.project, nodes.build.pk),
+        )?;
         let jobs: Vec<_> = nodes.nodes.iter().map(|node| node.pk).collect();
         self.0
             .database
@@ -90,12 +94,19 @@ impl Artifacts {
             .scan(async move |tx| {
                 let Some(pattern) = &pattern else {
                     let total = rows::count(tx, &conditions).await?;
-                    return Ok(Page { items: rows::page(tx, &conditions, offset).await?, total });
+                    return Ok(Page {
+                        items: rows::page(tx, &conditions, offset).await?,
+                        total,
+                    });
                 };
                 let mut items = rows::after(tx, &conditions, None, u32::MAX).await?;
                 items.retain(|artifact| matches_pattern(pattern, artifact.path.as_str()));
                 let total = items.len() as u64;
-                let items = items.into_iter().skip(offset.skip as usize).take(offset.limit as usize).collect();
+                let items = items
+                    .into_iter()
+                    .skip(offset.skip as usize)
+                    .take(offset.limit as usize)
+                    .collect();
                 Ok(Page { items, total })
             })
             .await
@@ -123,18 +134,34 @@ impl Artifacts {
     }
 
     /// Deletes an artifact: it answers as not found at once, and its bytes are freed by the sweeper.
-    pub async fn delete(&self, who: &Principal, id: ArtifactId, scope: DeletingScope) -> Result<()> {
+    pub async fn delete(
+        &self,
+        who: &Principal,
+        id: ArtifactId,
+        scope: DeletingScope,
+    ) -> Result<()> {
         let (artifact, build) = self.by_id(who, id, scope.action()).await?;
         let (who, now) = (who.clone(), self.0.clock.now());
         self.0
             .database
             .write(async move |tx| {
-                if !rows::move_on(tx, artifact.number, artifact.state, ArtifactState::Deleted, now).await? {
-                    return Err(Error::Conflict("the artifact has just changed; look at it again".into()));
+                if !rows::move_on(
+                    tx,
+                    artifact.number,
+                    artifact.state,
+                    ArtifactState::Deleted,
+                    now,
+                )
+                .await?
+                {
+                    return Err(Error::Conflict(
+                        "the artifact has just changed; look at it again".into(),
+                    ));
                 }
                 if artifact.state == ArtifactState::Finished {
                     let bytes = i64::try_from(artifact.size).unwrap_or(0);
-                    builds::add_to_counts(tx, artifact.build_pk, artifact.job_pk, -1, -bytes).await?;
+                    builds::add_to_counts(tx, artifact.build_pk, artifact.job_pk, -1, -bytes)
+                        .await?;
                 }
                 if let Some(blob) = artifact.blob_pk {
                     blobs::condemn_unless_used(tx, blob, now).await?;
@@ -154,19 +181,30 @@ impl Artifacts {
         path: &str,
         scope: DeletingScope,
     ) -> Result<()> {
-        authorize(who, scope.action(), Resource::job(&build.project, build.pk, job.pk))?;
+        authorize(
+            who,
+            scope.action(),
+            Resource::job(&build.project, build.pk, job.pk),
+        )?;
         let found = self.newest(job, path).await?;
         let artifact = found.ok_or_else(|| absent(who, What::Artifact))?;
         self.delete(who, artifact.id, scope).await
     }
 
     /// The artifact and its build, after asking whether `action` is allowed.
-    async fn by_id(&self, who: &Principal, id: ArtifactId, action: Action) -> Result<(Artifact, Build)> {
+    async fn by_id(
+        &self,
+        who: &Principal,
+        id: ArtifactId,
+        action: Action,
+    ) -> Result<(Artifact, Build)> {
         let found = self
             .0
             .database
             .read(async move |tx| match rows::by_id(tx, id).await? {
-                Some(artifact) => Ok(builds::by_pk(tx, artifact.build_pk).await?.map(|build| (artifact, build))),
+                Some(artifact) => Ok(builds::by_pk(tx, artifact.build_pk)
+                    .await?
+                    .map(|build| (artifact, build))),
                 None => Ok(None),
             })
             .await?;
@@ -205,7 +243,10 @@ impl<'a> Holder<'a> {
 impl ArtifactFilter {
     fn conditions(&self, holder: Holder<'_>) -> Conditions {
         let states = if self.states.is_empty() {
-            ArtifactState::ALL.into_iter().filter(|state| *state != ArtifactState::Deleted).collect()
+            ArtifactState::ALL
+                .into_iter()
+                .filter(|state| *state != ArtifactState::Deleted)
+                .collect()
         } else {
             self.states.clone()
         };
@@ -237,7 +278,9 @@ async fn matching_after(
         let is_last = batch.len() < MATCHING_BATCH as usize;
         cursor = batch.last().map(Artifact::cursor);
         let room = limit as usize - found.len();
-        let matching = batch.into_iter().filter(|artifact| matches_pattern(pattern, artifact.path.as_str()));
+        let matching = batch
+            .into_iter()
+            .filter(|artifact| matches_pattern(pattern, artifact.path.as_str()));
         found.extend(matching.take(room));
         if is_last || found.len() == limit as usize {
             return Ok(found);
@@ -250,7 +293,9 @@ async fn matching_after(
 fn matches_pattern(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
     let mut parts = parts.peekable();
     while let Some(part) = parts.next() {
         if parts.peek().is_none() {
@@ -270,7 +315,11 @@ mod tests {
 
     #[track_caller]
     fn check(pattern: &str, text: &str, expected: bool) {
-        assert_eq!(matches_pattern(pattern, text), expected, "{pattern} on {text}");
+        assert_eq!(
+            matches_pattern(pattern, text),
+            expected,
+            "{pattern} on {text}"
+        );
     }
 
     #[test]

@@ -31,7 +31,10 @@ pub struct Link {
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Link").field("artifact", &self.artifact.id).finish_non_exhaustive()
+        formatter
+            .debug_struct("Link")
+            .field("artifact", &self.artifact.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -43,8 +46,18 @@ impl Artifacts {
     }
 
     /// The newest finished artifact of a node under that path or alias, for reading.
-    pub async fn readable_by_path(&self, who: &Principal, build: &Build, job: &Job, path: &str) -> Result<Readable> {
-        authorize(who, Action::ReadArtifacts, Resource::job(&build.project, build.pk, job.pk))?;
+    pub async fn readable_by_path(
+        &self,
+        who: &Principal,
+        build: &Build,
+        job: &Job,
+        path: &str,
+    ) -> Result<Readable> {
+        authorize(
+            who,
+            Action::ReadArtifacts,
+            Resource::job(&build.project, build.pk, job.pk),
+        )?;
         let found = self.newest(job, path).await?;
         finished(found.ok_or_else(|| absent(who, What::Artifact))?)
     }
@@ -70,12 +83,18 @@ impl Artifacts {
             subject: Subject::of(who).ok_or(Error::Unauthenticated)?,
             expires_at: Purpose::Download.expiry(self.0.clock.now()),
         };
-        Ok(Link { token: self.0.keys.sign(&claim), artifact })
+        Ok(Link {
+            token: self.0.keys.sign(&claim),
+            artifact,
+        })
     }
 
     /// The artifact to which a link leads, if the link is good now and whoever asked for it may still read.
     pub async fn readable_by_link(&self, token: &str) -> Result<Readable> {
-        let claim = self.0.keys.verify(token, Purpose::Download, self.0.clock.now())?;
+        let claim = self
+            .0
+            .keys
+            .verify(token, Purpose::Download, self.0.clock.now())?;
         let principal = match claim.subject {
             Subject::Operator => Principal::Operator,
             Subject::Token(id) => Access(self.0.clone()).principal_of_token(id).await?,
@@ -83,7 +102,9 @@ impl Artifacts {
         // Whoever holds the link learns no more than that it does not work any more.
         let readable = self.readable(&principal, ArtifactId(claim.target)).await;
         readable.map_err(|error| match error {
-            Error::NotFound(_) | Error::Forbidden(_) | Error::Unauthenticated => Error::NotFound(What::Artifact),
+            Error::NotFound(_) | Error::Forbidden(_) | Error::Unauthenticated => {
+                Error::NotFound(What::Artifact)
+            }
             other => other,
         })
     }
@@ -95,16 +116,28 @@ impl Artifacts {
         if let Some(range) = range
             && (range.start >= range.end || range.end > artifact.size)
         {
-            return Err(Error::RangeNotSatisfiable { size: artifact.size });
+            return Err(Error::RangeNotSatisfiable {
+                size: artifact.size,
+            });
         }
         let blob = artifact.blob_pk.ok_or(Error::NotFound(What::Artifact))?;
         let found = self
             .0
             .database
-            .read(async move |tx| Ok((blobs::by_pk(tx, blob).await?, blobs::extents(tx, blob).await?)))
+            .read(async move |tx| {
+                Ok((
+                    blobs::by_pk(tx, blob).await?,
+                    blobs::extents(tx, blob).await?,
+                ))
+            })
             .await?;
-        let (Some(blob), extents) = found else { return Err(Error::NotFound(What::Artifact)) };
-        let whole = ByteRange { start: 0, end: artifact.size };
+        let (Some(blob), extents) = found else {
+            return Err(Error::NotFound(What::Artifact));
+        };
+        let whole = ByteRange {
+            start: 0,
+            end: artifact.size,
+        };
         let stream = self.0.blobs.open(&extents, range.unwrap_or(whole))?;
         Ok(match range {
             None => stream.checked(blob.digests.crc32),
@@ -117,7 +150,9 @@ fn finished(artifact: Artifact) -> Result<Readable> {
     match artifact.state {
         ArtifactState::Finished => Ok(Readable(artifact)),
         ArtifactState::Expired => Err(Error::Expired(What::Artifact)),
-        ArtifactState::New | ArtifactState::Error | ArtifactState::Deleted => Err(Error::NotFound(What::Artifact)),
+        ArtifactState::New | ArtifactState::Error | ArtifactState::Deleted => {
+            Err(Error::NotFound(What::Artifact))
+        }
     }
 }
 

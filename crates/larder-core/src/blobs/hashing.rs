@@ -47,8 +47,14 @@ mod tests {
         hasher.update(b"c");
         let digests = hasher.finish();
         assert_eq!(digests.size, 3);
-        assert_eq!(digests.sha1.hex(), "a9993e364706816aba3e25717850c26c9cd0d89d");
-        assert_eq!(digests.sha256.hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        assert_eq!(digests.crc32, 0x352441c2);
+        assert_eq!(
+            digests.sha1.hex(),
+            "a9993e364706816aba3e25717850c26c9cd0d89d"
+        );
+        assert_eq!(
+            digests.sha256.hex(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        assert_eq!(digests.crc32, 0x3524_41c2);
     }
 }

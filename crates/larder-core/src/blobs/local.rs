@@ -55,10 +55,16 @@ impl LocalBlobs {
             }
         }
         sync_folder(root)?;
-        if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        if let Some(parent) = root
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+        {
             sync_folder(parent)?;
         }
-        Ok(Self(Arc::new(Folder { root: root.to_owned(), pending: Mutex::default() })))
+        Ok(Self(Arc::new(Folder {
+            root: root.to_owned(),
+            pending: Mutex::default(),
+        })))
     }
 
     pub(super) async fn write(&self, incoming: Incoming, limit: u64) -> Result<Written> {
@@ -67,7 +73,9 @@ impl LocalBlobs {
         }
         let pending = PendingFile::new(self.0.clone());
         match incoming.declared() {
-            Some(declared) if declared <= GATHERED_BYTES_MAX => write_gathered(pending, incoming, declared).await,
+            Some(declared) if declared <= GATHERED_BYTES_MAX => {
+                write_gathered(pending, incoming, declared).await
+            }
             _ => write_streamed(pending, incoming, limit).await,
         }
     }
@@ -82,7 +90,10 @@ impl LocalBlobs {
             let file = self.open_file(&piece.container).context("open a blob")?;
             parts.push((file, piece.start, piece.length));
         }
-        Ok(ByteStream::new(FileChain::new(parts).into_stream(), range.length()))
+        Ok(ByteStream::new(
+            FileChain::new(parts).into_stream(),
+            range.length(),
+        ))
     }
 
     pub(super) async fn delete(&self, key: &str) -> Result<()> {
@@ -114,7 +125,11 @@ impl LocalBlobs {
     }
 
     pub(super) async fn probe(&self) -> Result<()> {
-        let path = self.0.root.join("tmp").join(format!("probe-{}", uuid::Uuid::new_v4().simple()));
+        let path = self
+            .0
+            .root
+            .join("tmp")
+            .join(format!("probe-{}", uuid::Uuid::new_v4().simple()));
         blocking("write to the folder of blobs", move || {
             let written = fs::write(&path, b"larder");
             let removed = fs::remove_file(&path);
@@ -160,12 +175,20 @@ impl PendingFile {
     fn new(folder: Arc<Folder>) -> Self {
         let key = uuid::Uuid::new_v4().simple().to_string();
         folder.pending().insert(key.clone());
-        Self { folder, key, stage: Stage::Nothing }
+        Self {
+            folder,
+            key,
+            stage: Stage::Nothing,
+        }
     }
 
     fn create(&mut self) -> Result<File> {
         let path = self.folder.temporary_path_of(&self.key);
-        let file = File::options().write(true).create_new(true).open(path).context("make a side file")?;
+        let file = File::options()
+            .write(true)
+            .create_new(true)
+            .open(path)
+            .context("make a side file")?;
         self.stage = Stage::SideFile;
         Ok(file)
     }
@@ -197,14 +220,20 @@ impl Drop for PendingFile {
 }
 
 /// A small body: one hop to a thread that may block.
-async fn write_gathered(mut pending: PendingFile, mut incoming: Incoming, declared: u64) -> Result<Written> {
+async fn write_gathered(
+    mut pending: PendingFile,
+    mut incoming: Incoming,
+    declared: u64,
+) -> Result<Written> {
     let mut chunks = Vec::new();
     let mut received = 0;
     while let Some(chunk) = incoming.next().await {
         let chunk = chunk.map_err(Error::UploadInterrupted)?;
         received += chunk.len() as u64;
         if received > declared {
-            return Err(Error::UploadInterrupted("more bytes came than were declared".into()));
+            return Err(Error::UploadInterrupted(
+                "more bytes came than were declared".into(),
+            ));
         }
         chunks.push(chunk);
     }
@@ -218,7 +247,9 @@ async fn write_gathered(mut pending: PendingFile, mut incoming: Incoming, declar
         pending.publish(&file)?;
         Ok(written(pending, hasher.finish()))
     };
-    spawn_blocking(write).await.map_err(|error| Error::internal("write a blob", error))?
+    spawn_blocking(write)
+        .await
+        .map_err(|error| Error::internal("write a blob", error))?
 }
 
 /// A body of any size: one thread writes while another hashes.
@@ -227,15 +258,21 @@ async fn write_streamed(pending: PendingFile, incoming: Incoming, limit: u64) ->
     let (to_hasher, hasher) = spawn_hasher();
     let passed = pass_on(incoming, limit, to_disk, to_hasher).await;
     // The writer is waited for in any case: who is refused finds nothing left of the side file.
-    let side_file = disk.await.map_err(|error| Error::internal("write a blob", error))?;
+    let side_file = disk
+        .await
+        .map_err(|error| Error::internal("write a blob", error))?;
     passed?;
     let (mut pending, file) = side_file?;
-    let digests = hasher.await.map_err(|error| Error::internal("hash a blob", error))?;
+    let digests = hasher
+        .await
+        .map_err(|error| Error::internal("hash a blob", error))?;
     let publish = move || {
         pending.publish(&file)?;
         Ok(written(pending, digests))
     };
-    spawn_blocking(publish).await.map_err(|error| Error::internal("publish a blob", error))?
+    spawn_blocking(publish)
+        .await
+        .map_err(|error| Error::internal("publish a blob", error))?
 }
 
 async fn pass_on(
@@ -259,7 +296,9 @@ async fn pass_on(
     Ok(())
 }
 
-fn spawn_writer(mut pending: PendingFile) -> (mpsc::Sender<Bytes>, JoinHandle<Result<(PendingFile, File)>>) {
+fn spawn_writer(
+    mut pending: PendingFile,
+) -> (mpsc::Sender<Bytes>, JoinHandle<Result<(PendingFile, File)>>) {
     let (sender, mut chunks) = mpsc::channel::<Bytes>(CHUNKS_MAX);
     let writer = spawn_blocking(move || {
         let mut file = pending.create()?;
@@ -284,18 +323,27 @@ fn spawn_hasher() -> (mpsc::Sender<Bytes>, JoinHandle<Digests>) {
 }
 
 fn written(pending: PendingFile, digests: Digests) -> Written {
-    Written { key: pending.key.clone(), digests, pending: Pending::Local(pending) }
+    Written {
+        key: pending.key.clone(),
+        digests,
+        pending: Pending::Local(pending),
+    }
 }
 
 fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|folder| folder.sync_all()).context("sync a folder of blobs")
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .context("sync a folder of blobs")
 }
 
 async fn blocking<T: Send + 'static>(
     context: &'static str,
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<T> {
-    spawn_blocking(work).await.map_err(|error| Error::internal(context, error))?.context(context)
+    spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal(context, error))?
+        .context(context)
 }
 
 #[cfg(test)]
@@ -304,8 +352,20 @@ mod tests {
     use crate::blobs::BlobStore;
 
     async fn read(store: &BlobStore, key: &str, length: u64) -> Vec<u8> {
-        let extent = Extent { container: key.to_owned(), start: 0, length };
-        let mut stream = store.open(&[extent], ByteRange { start: 0, end: length }).unwrap();
+        let extent = Extent {
+            container: key.to_owned(),
+            start: 0,
+            length,
+        };
+        let mut stream = store
+            .open(
+                &[extent],
+                ByteRange {
+                    start: 0,
+                    end: length,
+                },
+            )
+            .unwrap();
         let mut bytes = Vec::new();
         while let Some(chunk) = stream.next().await {
             bytes.extend_from_slice(&chunk.unwrap());
@@ -314,16 +374,22 @@ mod tests {
     }
 
     fn chunked(bytes: &[u8]) -> Incoming {
-        let chunks: Vec<_> = bytes.chunks(70_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        let chunks: Vec<_> = bytes
+            .chunks(70_000)
+            .map(|chunk| Ok(Bytes::copy_from_slice(chunk)))
+            .collect();
         Incoming::new(futures_util::stream::iter(chunks), None)
     }
 
     /// What every kind of store does.
     async fn check_contract(store: BlobStore) {
-        let large: Vec<u8> = (0..1_000_000_u32).map(|number| (number % 251) as u8).collect();
-        for (incoming, bytes) in
-            [(Incoming::from_bytes(b"hello".to_vec()), b"hello".to_vec()), (chunked(&large), large.clone())]
-        {
+        let large: Vec<u8> = (0..1_000_000_u32)
+            .map(|number| (number % 251) as u8)
+            .collect();
+        for (incoming, bytes) in [
+            (Incoming::from_bytes(b"hello".to_vec()), b"hello".to_vec()),
+            (chunked(&large), large.clone()),
+        ] {
             let written = store.write(incoming, 1_000_000).await.unwrap();
             let (key, size) = (written.key.clone(), written.digests.size);
             written.keep();
@@ -335,7 +401,8 @@ mod tests {
         }
         let refused = store.write(chunked(&large), 999_999).await;
         assert!(matches!(refused, Err(Error::TooLarge { limit: 999_999 })));
-        let cut = futures_util::stream::iter([Ok(Bytes::from_static(b"half")), Err("cut".to_owned())]);
+        let cut =
+            futures_util::stream::iter([Ok(Bytes::from_static(b"half")), Err("cut".to_owned())]);
         let interrupted = store.write(Incoming::new(cut, None), 100).await;
         assert!(matches!(interrupted, Err(Error::UploadInterrupted(_))));
         assert!(store.keys().await.unwrap().is_empty());
@@ -356,8 +423,14 @@ mod tests {
     async fn bytes_that_no_row_came_to_name_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let store = BlobStore::Local(LocalBlobs::open(folder.path()).unwrap());
-        let written = store.write(Incoming::from_bytes(b"hello".to_vec()), 10).await.unwrap();
-        assert!(store.keys().await.unwrap().is_empty(), "bytes whose row may still come are not listed as waste");
+        let written = store
+            .write(Incoming::from_bytes(b"hello".to_vec()), 10)
+            .await
+            .unwrap();
+        assert!(
+            store.keys().await.unwrap().is_empty(),
+            "bytes whose row may still come are not listed as waste"
+        );
         drop(written);
         assert!(store.keys().await.unwrap().is_empty());
         assert_eq!(fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0);

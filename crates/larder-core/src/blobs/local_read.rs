@@ -27,13 +27,22 @@ struct Piece {
 impl FileChain {
     /// From files, where each piece starts, and how long it is.
     pub(super) fn new(parts: Vec<(File, u64, u64)>) -> Self {
-        let pieces = parts.into_iter().map(|(file, at, left)| Piece { file: Arc::new(file), at, left }).collect();
+        let pieces = parts
+            .into_iter()
+            .map(|(file, at, left)| Piece {
+                file: Arc::new(file),
+                at,
+                left,
+            })
+            .collect();
         Self { pieces }
     }
 
     pub(super) fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         futures_util::stream::try_unfold(self, async |mut chain| {
-            let Some(piece) = chain.pieces.front_mut() else { return Ok(None) };
+            let Some(piece) = chain.pieces.front_mut() else {
+                return Ok(None);
+            };
             let chunk = piece.read().await?;
             if piece.left == 0 {
                 chain.pieces.pop_front();
@@ -45,7 +54,9 @@ impl FileChain {
 
 impl Piece {
     async fn read(&mut self) -> io::Result<Bytes> {
-        let length = usize::try_from(self.left).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
+        let length = usize::try_from(self.left)
+            .unwrap_or(CHUNK_BYTES)
+            .min(CHUNK_BYTES);
         let mut buffer = vec![0; length];
         let cached = rustix::io::preadv2(
             &self.file,
@@ -62,7 +73,10 @@ impl Piece {
             Err(error) => return Err(error.into()),
         };
         if read == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a blob is shorter than its row says"));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "a blob is shorter than its row says",
+            ));
         }
         self.at += read as u64;
         self.left -= read as u64;
@@ -77,6 +91,8 @@ impl Piece {
             let read = file.read_at(&mut buffer, at)?;
             Ok((buffer, read))
         };
-        tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(read)
+            .await
+            .map_err(io::Error::other)?
     }
 }

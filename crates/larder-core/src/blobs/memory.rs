@@ -28,20 +28,33 @@ impl MemoryBlobs {
         }
         let key = uuid::Uuid::new_v4().simple().to_string();
         self.blobs().insert(key.clone(), kept.freeze());
-        Ok(Written { key, digests: hasher.finish(), pending: Pending::Memory })
+        Ok(Written {
+            key,
+            digests: hasher.finish(),
+            pending: Pending::Memory,
+        })
     }
 
     pub(super) fn open(&self, extents: &[Extent], range: ByteRange) -> Result<ByteStream> {
         let blobs = self.blobs();
         let mut parts = Vec::new();
         for piece in pieces(extents, range) {
-            let whole = blobs
-                .get(&piece.container)
-                .ok_or_else(|| Error::internal("open a blob", format!("{} is missing", piece.container)))?;
-            let (start, end) = (piece.start as usize, (piece.start + piece.length) as usize);
+            let whole = blobs.get(&piece.container).ok_or_else(|| {
+                Error::internal("open a blob", format!("{} is missing", piece.container))
+            })?;
+            let part = (piece.start, piece.start + piece.length);
+            let (Ok(start), Ok(end)) = (usize::try_from(part.0), usize::try_from(part.1)) else {
+                return Err(Error::internal(
+                    "open a blob",
+                    "a part is larger than memory",
+                ));
+            };
             parts.push(Ok(whole.slice(start..end)));
         }
-        Ok(ByteStream::new(futures_util::stream::iter(parts), range.length()))
+        Ok(ByteStream::new(
+            futures_util::stream::iter(parts),
+            range.length(),
+        ))
     }
 
     pub(super) fn delete(&self, key: &str) {

@@ -21,7 +21,10 @@ pub(crate) enum BlobStore {
     /// Files of this machine.
     Local(LocalBlobs),
     /// Nothing that outlives the process; for tests.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests keep bytes in memory"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "only tests keep bytes in memory")
+    )]
     Memory(MemoryBlobs),
 }
 
@@ -125,13 +128,20 @@ mod tests {
 
     #[test]
     fn a_range_over_a_chain_takes_a_piece_of_each_extent() {
-        let extent = |container: &str, start, length| Extent { container: container.into(), start, length };
+        let extent = |container: &str, start, length| Extent {
+            container: container.into(),
+            start,
+            length,
+        };
         let chain = [extent("a", 100, 10), extent("b", 0, 5), extent("c", 7, 20)];
         let got: Vec<_> = pieces(&chain, ByteRange { start: 8, end: 17 })
             .into_iter()
             .map(|piece| (piece.container, piece.start, piece.length))
             .collect();
-        assert_eq!(got, [("a".into(), 108, 2), ("b".into(), 0, 5), ("c".into(), 7, 2)]);
+        assert_eq!(
+            got,
+            [("a".into(), 108, 2), ("b".into(), 0, 5), ("c".into(), 7, 2)]
+        );
         assert!(pieces(&chain, ByteRange { start: 35, end: 35 }).is_empty());
     }
 }

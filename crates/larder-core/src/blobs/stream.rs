@@ -16,8 +16,14 @@ pub struct Incoming {
 
 impl Incoming {
     /// From a body of `declared` bytes, if that is known; the error says what happened, for people.
-    pub fn new(stream: impl Stream<Item = Result<Bytes, String>> + Send + 'static, declared: Option<u64>) -> Self {
-        Self { stream: Box::pin(stream), declared }
+    pub fn new(
+        stream: impl Stream<Item = Result<Bytes, String>> + Send + 'static,
+        declared: Option<u64>,
+    ) -> Self {
+        Self {
+            stream: Box::pin(stream),
+            declared,
+        }
     }
 
     /// From bytes at hand.
@@ -43,7 +49,10 @@ impl Stream for Incoming {
 
 impl fmt::Debug for Incoming {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Incoming").field("declared", &self.declared).finish_non_exhaustive()
+        formatter
+            .debug_struct("Incoming")
+            .field("declared", &self.declared)
+            .finish_non_exhaustive()
     }
 }
 
@@ -54,23 +63,37 @@ pub struct ByteStream {
 }
 
 impl ByteStream {
-    pub(crate) fn new(stream: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static, length: u64) -> Self {
-        Self { stream: Box::pin(stream), length }
+    pub(crate) fn new(
+        stream: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+        length: u64,
+    ) -> Self {
+        Self {
+            stream: Box::pin(stream),
+            length,
+        }
     }
 
     /// The same bytes, whose last chunk is held back if their CRC-32 is not this one.
     pub(crate) fn checked(self, crc32: u32) -> Self {
         let (stream, length) = (self.stream, self.length);
         let state = (stream, crc32fast::Hasher::new(), length);
-        let checked = futures_util::stream::try_unfold(state, move |(mut stream, mut hasher, left)| async move {
-            let Some(chunk) = stream.try_next().await? else { return Ok(None) };
-            hasher.update(&chunk);
-            let left = left.saturating_sub(chunk.len() as u64);
-            if left == 0 && hasher.clone().finalize() != crc32 {
-                return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "stored bytes are damaged"));
-            }
-            Ok(Some((chunk, (stream, hasher, left))))
-        });
+        let checked = futures_util::stream::try_unfold(
+            state,
+            move |(mut stream, mut hasher, left)| async move {
+                let Some(chunk) = stream.try_next().await? else {
+                    return Ok(None);
+                };
+                hasher.update(&chunk);
+                let left = left.saturating_sub(chunk.len() as u64);
+                if left == 0 && hasher.clone().finalize() != crc32 {
+                    return Err(std::io::Error::new(
+                        std::io::ErrorKind::InvalidData,
+                        "stored bytes are damaged",
+                    ));
+                }
+                Ok(Some((chunk, (stream, hasher, left))))
+            },
+        );
         Self::new(checked, length)
     }
 
@@ -90,6 +113,9 @@ impl Stream for ByteStream {
 
 impl fmt::Debug for ByteStream {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("ByteStream").field("length", &self.length).finish_non_exhaustive()
+        formatter
+            .debug_struct("ByteStream")
+            .field("length", &self.length)
+            .finish_non_exhaustive()
     }
 }

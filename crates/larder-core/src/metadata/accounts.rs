@@ -50,7 +50,10 @@ pub(crate) async fn grants(tx: &mut Tx, pk: i64) -> Result<Vec<Grant>> {
                 Some(organization) => GrantOn::Organization(organization),
                 None => GrantOn::Project(row.int(1)?),
             };
-            Ok(Grant { on, role: row.parsed(2, Role::parse)? })
+            Ok(Grant {
+                on,
+                role: row.parsed(2, Role::parse)?,
+            })
         },
     )
     .await
@@ -66,7 +69,8 @@ pub(crate) async fn grant(tx: &mut Tx, account: i64, on: GrantOn, role: Role) ->
         "INSERT INTO membership (account_pk, {column}, role) VALUES (?1, ?2, ?3)
          ON CONFLICT (account_pk, {column}) DO UPDATE SET role = excluded.role"
     );
-    tx.execute(&sql, &[account.into(), pk.into(), role.word().into()]).await?;
+    tx.execute(&sql, &[account.into(), pk.into(), role.word().into()])
+        .await?;
     Ok(())
 }
 
@@ -79,14 +83,23 @@ pub(crate) async fn insert_sign_in_link(
 ) -> Result<()> {
     tx.execute(
         "INSERT INTO sign_in_link (secret, account_pk, path, expires_at) VALUES (?1, ?2, ?3, ?4)",
-        &[secret.into(), account.into(), path.into(), expires_at.into()],
+        &[
+            secret.into(),
+            account.into(),
+            path.into(),
+            expires_at.into(),
+        ],
     )
     .await?;
     Ok(())
 }
 
 /// The user of an unused link that is still good, and where it leads.
-pub(crate) async fn sign_in_link(tx: &mut Tx, secret: &[u8], now: Timestamp) -> Result<Option<(i64, String)>> {
+pub(crate) async fn sign_in_link(
+    tx: &mut Tx,
+    secret: &[u8],
+    now: Timestamp,
+) -> Result<Option<(i64, String)>> {
     tx.first(
         "SELECT account_pk, path FROM sign_in_link WHERE secret = ?1 AND used_at IS NULL AND expires_at > ?2",
         &[secret.into(), now.into()],

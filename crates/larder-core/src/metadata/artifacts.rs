@@ -4,8 +4,10 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::metadata::{Row, Tx, Value};
 use crate::model::{
-    Artifact, ArtifactId, ArtifactPath, ArtifactState, BuildId, Cursor, JobId, Offset, Sha1Digest, Sha256Digest,
+    Artifact, ArtifactId, ArtifactPath, ArtifactState, BuildId, Cursor, JobId, Offset, Sha1Digest,
+    Sha256Digest,
 };
+use std::fmt::Write as _;
 
 const SELECT: &str = "SELECT artifact.pk, artifact.id, artifact.job_pk, artifact.build_pk, job.id, job.node_index,
         job.number, build.id, build.number, artifact.path, artifact.alias, artifact.absolute_path, artifact.state,
@@ -31,7 +33,12 @@ pub(crate) struct Conditions {
     pub(crate) path: Option<String>,
 }
 
-pub(crate) async fn insert(tx: &mut Tx, project: i64, artifact: &Artifact, deadline_at: Option<Timestamp>) -> Result<()> {
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    project: i64,
+    artifact: &Artifact,
+    deadline_at: Option<Timestamp>,
+) -> Result<()> {
     tx.execute(
         "INSERT INTO artifact (pk, id, job_pk, build_pk, project_pk, path, alias, absolute_path, state, blob_pk, size,
                 sha1, sha256, content_type, created_at, finished_at, deadline_at)
@@ -61,7 +68,12 @@ pub(crate) async fn insert(tx: &mut Tx, project: i64, artifact: &Artifact, deadl
 }
 
 pub(crate) async fn by_id(tx: &mut Tx, id: ArtifactId) -> Result<Option<Artifact>> {
-    tx.first(&format!("{SELECT} WHERE artifact.id = ?1"), &[id.to_string().into()], artifact).await
+    tx.first(
+        &format!("{SELECT} WHERE artifact.id = ?1"),
+        &[id.to_string().into()],
+        artifact,
+    )
+    .await
 }
 
 /// The newest finished artifact of that path in a node.
@@ -70,7 +82,11 @@ pub(crate) async fn newest(tx: &mut Tx, job: i64, path: &str) -> Result<Option<A
 }
 
 /// The newest finished artifact of that alias in a node.
-pub(crate) async fn newest_by_alias(tx: &mut Tx, job: i64, alias: &str) -> Result<Option<Artifact>> {
+pub(crate) async fn newest_by_alias(
+    tx: &mut Tx,
+    job: i64,
+    alias: &str,
+) -> Result<Option<Artifact>> {
     newest_where(tx, "artifact.alias = ?2", job, alias).await
 }
 
@@ -85,7 +101,11 @@ pub(crate) async fn by_path(tx: &mut Tx, job: i64) -> Result<Vec<Artifact>> {
 }
 
 /// A page in order of creation.
-pub(crate) async fn page(tx: &mut Tx, conditions: &Conditions, offset: Offset) -> Result<Vec<Artifact>> {
+pub(crate) async fn page(
+    tx: &mut Tx,
+    conditions: &Conditions,
+    offset: Offset,
+) -> Result<Vec<Artifact>> {
     let (clause, mut values) = conditions.clause();
     values.push(offset.limit.into());
     values.push(offset.skip.into());
@@ -109,11 +129,16 @@ pub(crate) async fn after(
         values.push(cursor.created_at.into());
         values.push(cursor.number.into());
         let (time, number) = (values.len() - 1, values.len());
-        clause.push_str(&format!(" AND (artifact.created_at, artifact.pk) > (?{time}, ?{number})"));
+        let _ = write!(
+            clause,
+            " AND (artifact.created_at, artifact.pk) > (?{time}, ?{number})"
+        );
     }
     values.push(limit.into());
-    let sql =
-        format!("{SELECT} WHERE {clause} ORDER BY artifact.created_at, artifact.pk LIMIT ?{}", values.len());
+    let sql = format!(
+        "{SELECT} WHERE {clause} ORDER BY artifact.created_at, artifact.pk LIMIT ?{}",
+        values.len()
+    );
     tx.all(&sql, &values, artifact).await
 }
 
@@ -174,8 +199,9 @@ pub(crate) async fn fail_overdue(tx: &mut Tx, now: Timestamp) -> Result<u64> {
 
 /// Finished artifacts after a row, for a pass over all of them.
 pub(crate) async fn finished_after(tx: &mut Tx, pk: i64, limit: u32) -> Result<Vec<Artifact>> {
-    let sql =
-        format!("{SELECT} WHERE artifact.state = 'finished' AND artifact.pk > ?1 ORDER BY artifact.pk LIMIT ?2");
+    let sql = format!(
+        "{SELECT} WHERE artifact.state = 'finished' AND artifact.pk > ?1 ORDER BY artifact.pk LIMIT ?2"
+    );
     tx.all(&sql, &[pk.into(), limit.into()], artifact).await
 }
 
@@ -196,17 +222,22 @@ impl Conditions {
                     format!("?{}", values.len())
                 })
                 .collect();
-            clause.push_str(&format!(" AND artifact.state IN ({})", places.join(", ")));
+            let _ = write!(clause, " AND artifact.state IN ({})", places.join(", "));
         }
         if let Some(path) = &self.path {
             values.push(path.as_str().into());
-            clause.push_str(&format!(" AND artifact.path = ?{}", values.len()));
+            let _ = write!(clause, " AND artifact.path = ?{}", values.len());
         }
         (clause, values)
     }
 }
 
-async fn newest_where(tx: &mut Tx, condition: &str, job: i64, name: &str) -> Result<Option<Artifact>> {
+async fn newest_where(
+    tx: &mut Tx,
+    condition: &str,
+    job: i64,
+    name: &str,
+) -> Result<Option<Artifact>> {
     let sql = format!(
         "{SELECT} WHERE artifact.job_pk = ?1 AND {condition} AND artifact.state = 'finished'
             ORDER BY artifact.pk DESC LIMIT 1"
@@ -230,8 +261,12 @@ fn artifact(row: &Row<'_>) -> Result<Artifact> {
         absolute_path: row.text_or_none(11)?,
         state: row.parsed(12, ArtifactState::parse)?,
         size: u64::try_from(row.int_or_none(13)?.unwrap_or(0)).unwrap_or(0),
-        sha1: row.bytes_or_none(14)?.and_then(|bytes| Sha1Digest::from_slice(&bytes)),
-        sha256: row.bytes_or_none(15)?.and_then(|bytes| Sha256Digest::from_slice(&bytes)),
+        sha1: row
+            .bytes_or_none(14)?
+            .and_then(|bytes| Sha1Digest::from_slice(&bytes)),
+        sha256: row
+            .bytes_or_none(15)?
+            .and_then(|bytes| Sha256Digest::from_slice(&bytes)),
         content_type: row.text(16)?,
         created_at: row.time(17)?,
         finished_at: row.time_or_none(18)?,

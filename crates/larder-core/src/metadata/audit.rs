@@ -6,7 +6,13 @@ use crate::metadata::Tx;
 use crate::model::Principal;
 
 /// Notes an act. `what` names the thing by slug or id, never by a secret.
-pub(crate) async fn record(tx: &mut Tx, now: Timestamp, who: &Principal, act: &str, what: &str) -> Result<()> {
+pub(crate) async fn record(
+    tx: &mut Tx,
+    now: Timestamp,
+    who: &Principal,
+    act: &str,
+    what: &str,
+) -> Result<()> {
     let actor = match who {
         Principal::Operator => "operator".to_owned(),
         Principal::Anonymous => "anonymous".to_owned(),

@@ -76,7 +76,11 @@ pub(crate) async fn revive(tx: &mut Tx, project: i64, digests: &Digests) -> Resu
         )
         .await?;
     if let Some(blob) = &found {
-        tx.execute("UPDATE blob SET state = 'live', condemned_at = NULL WHERE pk = ?1", &[blob.pk.into()]).await?;
+        tx.execute(
+            "UPDATE blob SET state = 'live', condemned_at = NULL WHERE pk = ?1",
+            &[blob.pk.into()],
+        )
+        .await?;
     }
     Ok(found)
 }
@@ -99,7 +103,8 @@ pub(crate) async fn extents(tx: &mut Tx, blob: i64) -> Result<Vec<Extent>> {
 }
 
 pub(crate) async fn by_pk(tx: &mut Tx, pk: i64) -> Result<Option<Blob>> {
-    tx.first(&format!("{SELECT} WHERE pk = ?1"), &[pk.into()], blob).await
+    tx.first(&format!("{SELECT} WHERE pk = ?1"), &[pk.into()], blob)
+        .await
 }
 
 /// Condemns a blob to which no finished artifact points any more.
@@ -115,7 +120,11 @@ pub(crate) async fn condemn_unless_used(tx: &mut Tx, pk: i64, now: Timestamp) ->
 
 /// Moves blobs that were condemned before a time to `deleting`, from where none comes back, and condemns the
 /// containers in which nothing lives any more. How many blobs.
-pub(crate) async fn begin_deleting(tx: &mut Tx, condemned_before: Timestamp, limit: u32) -> Result<usize> {
+pub(crate) async fn begin_deleting(
+    tx: &mut Tx,
+    condemned_before: Timestamp,
+    limit: u32,
+) -> Result<usize> {
     let blobs = tx
         .all(
             "SELECT pk FROM blob WHERE state = 'condemned' AND condemned_at <= ?1
@@ -126,7 +135,11 @@ pub(crate) async fn begin_deleting(tx: &mut Tx, condemned_before: Timestamp, lim
         )
         .await?;
     for blob in &blobs {
-        tx.execute("UPDATE blob SET state = 'deleting' WHERE pk = ?1", &[(*blob).into()]).await?;
+        tx.execute(
+            "UPDATE blob SET state = 'deleting' WHERE pk = ?1",
+            &[(*blob).into()],
+        )
+        .await?;
         tx.execute(
             "UPDATE container SET live_bytes = live_bytes - (SELECT SUM(length) FROM extents
                 WHERE extents.blob_pk = ?1 AND extents.container_pk = container.pk)
@@ -159,17 +172,35 @@ pub(crate) async fn condemned_containers(tx: &mut Tx, limit: u32) -> Result<Vec<
 /// Forgets a container whose bytes are gone, and the blobs that had bytes nowhere else.
 pub(crate) async fn forget_container(tx: &mut Tx, container: i64) -> Result<()> {
     let blobs = tx
-        .all("SELECT DISTINCT blob_pk FROM extents WHERE container_pk = ?1", &[container.into()], |row| row.int(0))
+        .all(
+            "SELECT DISTINCT blob_pk FROM extents WHERE container_pk = ?1",
+            &[container.into()],
+            |row| row.int(0),
+        )
         .await?;
-    tx.execute("DELETE FROM extents WHERE container_pk = ?1", &[container.into()]).await?;
-    tx.execute("DELETE FROM container WHERE pk = ?1", &[container.into()]).await?;
+    tx.execute(
+        "DELETE FROM extents WHERE container_pk = ?1",
+        &[container.into()],
+    )
+    .await?;
+    tx.execute("DELETE FROM container WHERE pk = ?1", &[container.into()])
+        .await?;
     for blob in blobs {
         let left = tx
-            .first("SELECT 1 FROM extents WHERE blob_pk = ?1 LIMIT 1", &[blob.into()], |row| row.int(0))
+            .first(
+                "SELECT 1 FROM extents WHERE blob_pk = ?1 LIMIT 1",
+                &[blob.into()],
+                |row| row.int(0),
+            )
             .await?;
         if left.is_none() {
-            tx.execute("UPDATE artifact SET blob_pk = NULL WHERE blob_pk = ?1", &[blob.into()]).await?;
-            tx.execute("DELETE FROM blob WHERE pk = ?1", &[blob.into()]).await?;
+            tx.execute(
+                "UPDATE artifact SET blob_pk = NULL WHERE blob_pk = ?1",
+                &[blob.into()],
+            )
+            .await?;
+            tx.execute("DELETE FROM blob WHERE pk = ?1", &[blob.into()])
+                .await?;
         }
     }
     Ok(())
@@ -177,12 +208,19 @@ pub(crate) async fn forget_container(tx: &mut Tx, container: i64) -> Result<()> 
 
 /// Whether a row names the container.
 pub(crate) async fn container_is_known(tx: &mut Tx, key: &str) -> Result<bool> {
-    let found = tx.first("SELECT 1 FROM container WHERE key = ?1", &[key.into()], |row| row.int(0)).await?;
+    let found = tx
+        .first(
+            "SELECT 1 FROM container WHERE key = ?1",
+            &[key.into()],
+            |row| row.int(0),
+        )
+        .await?;
     Ok(found.is_some())
 }
 
 fn blob(row: &Row<'_>) -> Result<Blob> {
-    let damaged = || crate::error::Error::internal("read a blob's row", "a digest has the wrong length");
+    let damaged =
+        || crate::error::Error::internal("read a blob's row", "a digest has the wrong length");
     Ok(Blob {
         pk: row.int(0)?,
         digests: Digests {

@@ -64,15 +64,34 @@ pub(crate) async fn by_pk(tx: &mut Tx, pk: i64) -> Result<Option<Build>> {
 }
 
 pub(crate) async fn by_number(tx: &mut Tx, project: i64, number: i64) -> Result<Option<Build>> {
-    one(tx, "build.project_pk = ?1 AND build.number = ?2", &[project.into(), number.into()]).await
+    one(
+        tx,
+        "build.project_pk = ?1 AND build.number = ?2",
+        &[project.into(), number.into()],
+    )
+    .await
 }
 
-pub(crate) async fn by_external_id(tx: &mut Tx, project: i64, external_id: &str) -> Result<Option<Build>> {
-    one(tx, "build.project_pk = ?1 AND build.external_id = ?2", &[project.into(), external_id.into()]).await
+pub(crate) async fn by_external_id(
+    tx: &mut Tx,
+    project: i64,
+    external_id: &str,
+) -> Result<Option<Build>> {
+    one(
+        tx,
+        "build.project_pk = ?1 AND build.external_id = ?2",
+        &[project.into(), external_id.into()],
+    )
+    .await
 }
 
 /// Builds that hold the conditions, newest first, after `skip` of them.
-pub(crate) async fn list(tx: &mut Tx, conditions: &Conditions, skip: u32, limit: u32) -> Result<Vec<Build>> {
+pub(crate) async fn list(
+    tx: &mut Tx,
+    conditions: &Conditions,
+    skip: u32,
+    limit: u32,
+) -> Result<Vec<Build>> {
     if conditions.projects.is_empty() {
         return Ok(Vec::new());
     }
@@ -94,12 +113,23 @@ pub(crate) async fn count(tx: &mut Tx, conditions: &Conditions) -> Result<u64> {
         return Ok(0);
     }
     let (clause, values) = conditions.clause();
-    let count = tx.one(&format!("SELECT COUNT(*) FROM build WHERE {clause}"), &values, |row| row.int(0)).await?;
+    let count = tx
+        .one(
+            &format!("SELECT COUNT(*) FROM build WHERE {clause}"),
+            &values,
+            |row| row.int(0),
+        )
+        .await?;
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
 /// Sets what the jobs of a build amount to.
-pub(crate) async fn set_state(tx: &mut Tx, pk: i64, state: BuildState, finished_at: Option<Timestamp>) -> Result<()> {
+pub(crate) async fn set_state(
+    tx: &mut Tx,
+    pk: i64,
+    state: BuildState,
+    finished_at: Option<Timestamp>,
+) -> Result<()> {
     tx.execute(
         "UPDATE build SET state = ?2, finished_at = ?3 WHERE pk = ?1",
         &[pk.into(), state.word().into(), finished_at.into()],
@@ -109,12 +139,19 @@ pub(crate) async fn set_state(tx: &mut Tx, pk: i64, state: BuildState, finished_
 }
 
 /// Adds to the counts of a build and of a job in it.
-pub(crate) async fn add_to_counts(tx: &mut Tx, build: i64, job: i64, artifacts: i64, bytes: i64) -> Result<()> {
+pub(crate) async fn add_to_counts(
+    tx: &mut Tx,
+    build: i64,
+    job: i64,
+    artifacts: i64,
+    bytes: i64,
+) -> Result<()> {
     for (table, pk) in [("build", build), ("job", job)] {
         let sql = format!(
             "UPDATE {table} SET artifact_count = artifact_count + ?2, total_bytes = total_bytes + ?3 WHERE pk = ?1"
         );
-        tx.execute(&sql, &[pk.into(), artifacts.into(), bytes.into()]).await?;
+        tx.execute(&sql, &[pk.into(), artifacts.into(), bytes.into()])
+            .await?;
     }
     Ok(())
 }
@@ -123,21 +160,39 @@ impl Conditions {
     fn clause(&self) -> (String, Vec<Value>) {
         let mut parts = Vec::new();
         let mut values: Vec<Value> = Vec::new();
-        let one_of = |column: &str, given: Vec<Value>, parts: &mut Vec<String>, values: &mut Vec<Value>| {
-            if given.is_empty() {
-                return;
-            }
-            let places: Vec<_> = given.iter().enumerate().map(|(at, _)| format!("?{}", values.len() + at + 1)).collect();
-            parts.push(format!("{column} IN ({})", places.join(", ")));
-            values.extend(given);
-        };
+        let one_of =
+            |column: &str, given: Vec<Value>, parts: &mut Vec<String>, values: &mut Vec<Value>| {
+                if given.is_empty() {
+                    return;
+                }
+                let places: Vec<_> = given
+                    .iter()
+                    .enumerate()
+                    .map(|(at, _)| format!("?{}", values.len() + at + 1))
+                    .collect();
+                parts.push(format!("{column} IN ({})", places.join(", ")));
+                values.extend(given);
+            };
         let projects = self.projects.iter().map(|pk| Value::from(*pk)).collect();
         one_of("build.project_pk", projects, &mut parts, &mut values);
-        let states = self.states.iter().map(|state| Value::from(state.word())).collect();
+        let states = self
+            .states
+            .iter()
+            .map(|state| Value::from(state.word()))
+            .collect();
         one_of("build.state", states, &mut parts, &mut values);
-        let branches = self.branches.iter().map(|branch| Value::from(branch.as_str())).collect();
+        let branches = self
+            .branches
+            .iter()
+            .map(|branch| Value::from(branch.as_str()))
+            .collect();
         one_of("build.branch", branches, &mut parts, &mut values);
-        let revision = self.revision.as_deref().map(Value::from).into_iter().collect();
+        let revision = self
+            .revision
+            .as_deref()
+            .map(Value::from)
+            .into_iter()
+            .collect();
         one_of("build.revision", revision, &mut parts, &mut values);
         for (comparison, time) in [
             ("build.created_at >=", self.created_from),
@@ -152,7 +207,11 @@ impl Conditions {
         if let Some(before) = self.before {
             values.push(before.created_at.into());
             values.push(before.number.into());
-            parts.push(format!("(build.created_at, build.pk) < (?{}, ?{})", values.len() - 1, values.len()));
+            parts.push(format!(
+                "(build.created_at, build.pk) < (?{}, ?{})",
+                values.len() - 1,
+                values.len()
+            ));
         }
         (parts.join(" AND "), values)
     }
@@ -169,7 +228,8 @@ fn select() -> String {
 }
 
 async fn one(tx: &mut Tx, condition: &str, values: &[Value]) -> Result<Option<Build>> {
-    tx.first(&format!("{} WHERE {condition}", select()), values, build).await
+    tx.first(&format!("{} WHERE {condition}", select()), values, build)
+        .await
 }
 
 fn build(row: &Row<'_>) -> Result<Build> {

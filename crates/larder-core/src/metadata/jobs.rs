@@ -4,6 +4,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::metadata::{Row, Tx, Value};
 use crate::model::{Build, BuildId, BuildState, Job, JobId, JobOutcome, JobState};
+use std::fmt::Write as _;
 
 const SELECT: &str = "SELECT job.pk, job.id, job.build_pk, build.id, build.number, job.name, job.number,
         job.node_index, job.parallelism, job.state, job.exit_status, job.created_at, job.started_at, job.finished_at,
@@ -36,12 +37,22 @@ pub(crate) async fn insert(tx: &mut Tx, build: &Build, job: &Job) -> Result<()> 
 }
 
 pub(crate) async fn by_id(tx: &mut Tx, id: JobId) -> Result<Option<Job>> {
-    tx.first(&format!("{SELECT} WHERE job.id = ?1"), &[id.to_string().into()], job).await
+    tx.first(
+        &format!("{SELECT} WHERE job.id = ?1"),
+        &[id.to_string().into()],
+        job,
+    )
+    .await
 }
 
 /// All nodes of the jobs of a build, in the order in which they were announced.
 pub(crate) async fn of_build(tx: &mut Tx, build: i64) -> Result<Vec<Job>> {
-    tx.all(&format!("{SELECT} WHERE job.build_pk = ?1 ORDER BY job.pk"), &[build.into()], job).await
+    tx.all(
+        &format!("{SELECT} WHERE job.build_pk = ?1 ORDER BY job.pk"),
+        &[build.into()],
+        job,
+    )
+    .await
 }
 
 /// All nodes of the job of that name in a build, by index.
@@ -52,7 +63,8 @@ pub(crate) async fn of_name(tx: &mut Tx, build: i64, name: &str) -> Result<Vec<J
 
 /// All nodes of the job of that number in a project, by index.
 pub(crate) async fn of_number(tx: &mut Tx, project: i64, number: i64) -> Result<Vec<Job>> {
-    let sql = format!("{SELECT} WHERE job.project_pk = ?1 AND job.number = ?2 ORDER BY job.node_index");
+    let sql =
+        format!("{SELECT} WHERE job.project_pk = ?1 AND job.number = ?2 ORDER BY job.node_index");
     tx.all(&sql, &[project.into(), number.into()], job).await
 }
 
@@ -68,9 +80,10 @@ pub(crate) async fn latest(
     // One seek of an index for each outcome: an `IN` would make the engine sort.
     for outcome in outcomes {
         let mut values: Vec<Value> = vec![project.into(), outcome.word().into()];
-        let mut sql = "SELECT number FROM job WHERE project_pk = ?1 AND node_index = 0 AND number IS NOT NULL
+        let mut sql =
+            "SELECT number FROM job WHERE project_pk = ?1 AND node_index = 0 AND number IS NOT NULL
             AND outcome = ?2"
-            .to_owned();
+                .to_owned();
         if let Some(branch) = branch {
             values.push(branch.into());
             sql.push_str(" AND branch = ?3");
@@ -95,22 +108,34 @@ pub(crate) async fn recent(tx: &mut Tx, recent: &Recent) -> Result<Vec<(i64, i64
         values.push(value);
         format!("?{}", values.len())
     };
-    let projects: Vec<_> = recent.projects.iter().map(|pk| place((*pk).into())).collect();
+    let projects: Vec<_> = recent
+        .projects
+        .iter()
+        .map(|pk| place((*pk).into()))
+        .collect();
     let mut sql = format!(
         "SELECT project_pk, number FROM job WHERE node_index = 0 AND number IS NOT NULL AND project_pk IN ({})",
         projects.join(", ")
     );
     if let Some(outcomes) = &recent.outcomes {
-        let outcomes: Vec<_> = outcomes.iter().map(|outcome| place(outcome.word().into())).collect();
-        sql.push_str(&format!(" AND outcome IN ({})", outcomes.join(", ")));
+        let outcomes: Vec<_> = outcomes
+            .iter()
+            .map(|outcome| place(outcome.word().into()))
+            .collect();
+        let _ = write!(sql, " AND outcome IN ({})", outcomes.join(", "));
     }
     if let Some(branch) = &recent.branch {
-        sql.push_str(&format!(" AND branch = {}", place(branch.as_str().into())));
+        let _ = write!(sql, " AND branch = {}", place(branch.as_str().into()));
     }
-    let order = if recent.projects.len() == 1 { "number DESC" } else { "created_at DESC, pk DESC" };
+    let order = if recent.projects.len() == 1 {
+        "number DESC"
+    } else {
+        "created_at DESC, pk DESC"
+    };
     let (limit, skip) = (place(recent.limit.into()), place(recent.skip.into()));
-    sql.push_str(&format!(" ORDER BY {order} LIMIT {limit} OFFSET {skip}"));
-    tx.all(&sql, &values, |row| Ok((row.int(0)?, row.int(1)?))).await
+    let _ = write!(sql, " ORDER BY {order} LIMIT {limit} OFFSET {skip}");
+    tx.all(&sql, &values, |row| Ok((row.int(0)?, row.int(1)?)))
+        .await
 }
 
 /// Which jobs [`recent`] gives.
@@ -158,7 +183,12 @@ pub(crate) async fn end(
         .execute(
             "UPDATE job SET state = ?2, exit_status = ?3, finished_at = ?4
              WHERE pk = ?1 AND state IN ('queued', 'running')",
-            &[pk.into(), state.word().into(), exit_status.into(), now.into()],
+            &[
+                pk.into(),
+                state.word().into(),
+                exit_status.into(),
+                now.into(),
+            ],
         )
         .await?;
     Ok(changed == 1)
@@ -173,9 +203,11 @@ pub(crate) async fn settle(tx: &mut Tx, build: i64, name: &str, now: Timestamp) 
     )
     .await?;
     let states = tx
-        .all("SELECT DISTINCT state FROM job WHERE build_pk = ?1", &[build.into()], |row| {
-            row.parsed(0, JobState::parse)
-        })
+        .all(
+            "SELECT DISTINCT state FROM job WHERE build_pk = ?1",
+            &[build.into()],
+            |row| row.parsed(0, JobState::parse),
+        )
         .await?;
     let state = match JobOutcome::of(states) {
         JobOutcome::Running => BuildState::Running,
@@ -189,13 +221,19 @@ pub(crate) async fn settle(tx: &mut Tx, build: i64, name: &str, now: Timestamp) 
 
 /// Notes that a running job was heard of.
 pub(crate) async fn hear(tx: &mut Tx, pk: i64, now: Timestamp) -> Result<()> {
-    tx.execute("UPDATE job SET heard_at = ?2 WHERE pk = ?1 AND heard_at < ?2", &[pk.into(), now.into()]).await?;
+    tx.execute(
+        "UPDATE job SET heard_at = ?2 WHERE pk = ?1 AND heard_at < ?2",
+        &[pk.into(), now.into()],
+    )
+    .await?;
     Ok(())
 }
 
 /// Running jobs that were not heard of since `before`.
 pub(crate) async fn unheard(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<Vec<Job>> {
-    let sql = format!("{SELECT} WHERE job.state = 'running' AND job.heard_at < ?1 ORDER BY job.heard_at LIMIT ?2");
+    let sql = format!(
+        "{SELECT} WHERE job.state = 'running' AND job.heard_at < ?1 ORDER BY job.heard_at LIMIT ?2"
+    );
     tx.all(&sql, &[before.into(), limit.into()], job).await
 }
 
@@ -211,7 +249,9 @@ fn job(row: &Row<'_>) -> Result<Job> {
         index: row.small(7)?,
         parallelism: row.small(8)?,
         state: row.parsed(9, JobState::parse)?,
-        exit_status: row.int_or_none(10)?.and_then(|status| i32::try_from(status).ok()),
+        exit_status: row
+            .int_or_none(10)?
+            .and_then(|status| i32::try_from(status).ok()),
         created_at: row.time(11)?,
         started_at: row.time_or_none(12)?,
         finished_at: row.time_or_none(13)?,

@@ -16,32 +16,46 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     if version > known {
         return Err(Error::internal(
             "open the database",
-            format!("its schema has version {version}, this larder knows {known}: use a newer larder"),
+            format!(
+                "its schema has version {version}, this larder knows {known}: use a newer larder"
+            ),
         ));
     }
     let seen = usize::try_from(version).unwrap_or(0);
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(seen) {
-        let tx = connection.transaction().map_err(|error| failed("begin a migration", error))?;
-        tx.execute_batch(&sqlite_words(migration)).map_err(|error| failed("migrate the schema", error))?;
+        let tx = connection
+            .transaction()
+            .map_err(|error| failed("begin a migration", error))?;
+        tx.execute_batch(&sqlite_words(migration))
+            .map_err(|error| failed("migrate the schema", error))?;
         if index == 0 {
             let now = Clock::system().now();
-            let seed = format!(
+            let first_rows = format!(
                 "INSERT INTO counter (name, last) VALUES ('row', 0);
                  INSERT INTO instance (id, created_at) VALUES ('{}', {});",
                 uuid::Uuid::new_v4(),
                 now.0
             );
-            tx.execute_batch(&seed).map_err(|error| failed("seed the store", error))?;
+            tx.execute_batch(&first_rows)
+                .map_err(|error| failed("seed the store", error))?;
         }
-        tx.pragma_update(None, "user_version", i64::try_from(index + 1).unwrap_or(i64::MAX))
-            .map_err(|error| failed("note the schema's version", error))?;
-        tx.commit().map_err(|error| failed("commit a migration", error))?;
+        tx.pragma_update(
+            None,
+            "user_version",
+            i64::try_from(index + 1).unwrap_or(i64::MAX),
+        )
+        .map_err(|error| failed("note the schema's version", error))?;
+        tx.commit()
+            .map_err(|error| failed("commit a migration", error))?;
     }
     Ok(())
 }
 
 fn sqlite_words(migration: &str) -> String {
-    migration.replace("{key}", "INTEGER PRIMARY KEY").replace("{text}", "TEXT").replace("{bytes}", "BLOB")
+    migration
+        .replace("{key}", "INTEGER PRIMARY KEY")
+        .replace("{text}", "TEXT")
+        .replace("{bytes}", "BLOB")
 }
 
 #[cfg(test)]
@@ -55,6 +69,11 @@ mod tests {
         migrate(&mut connection).unwrap();
         migrate(&mut connection).unwrap();
         connection.pragma_update(None, "user_version", 99).unwrap();
-        assert!(migrate(&mut connection).unwrap_err().to_string().contains("newer larder"));
+        assert!(
+            migrate(&mut connection)
+                .unwrap_err()
+                .to_string()
+                .contains("newer larder")
+        );
     }
 }

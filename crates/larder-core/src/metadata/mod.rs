@@ -68,7 +68,10 @@ impl Database {
     /// Opens the embedded database at `path`, makes it when it is not there, and brings its schema up to date.
     pub(crate) fn open_sqlite(path: &Path) -> Result<Self> {
         let engine = Engine::Sqlite(Sqlite::open(path)?);
-        Ok(Self { engine, numbers: Mutex::new(0..0) })
+        Ok(Self {
+            engine,
+            numbers: Mutex::new(0..0),
+        })
     }
 
     /// Runs a transaction that changes rows. When this returns `Ok`, the changes survive a power cut.
@@ -83,14 +86,17 @@ impl Database {
     }
 
     /// Runs a bounded query on one snapshot of the rows.
-    #[expect(clippy::unused_async, reason = "an engine behind a network awaits here")]
+    #[expect(
+        clippy::unused_async,
+        reason = "an engine behind a network awaits here"
+    )]
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: AsyncFn(&mut Tx) -> Result<T> + Send + 'static,
     {
         match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.read(work),
+            Engine::Sqlite(sqlite) => sqlite.read(&work),
         }
     }
 
@@ -125,7 +131,10 @@ impl Database {
         let mut fresh = last - block + 1..last + 1;
         let taken = fresh.start..fresh.start + count;
         fresh.start += count;
-        *self.numbers.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = fresh;
+        *self
+            .numbers
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = fresh;
         Ok(taken)
     }
 
@@ -135,7 +144,10 @@ impl Database {
     }
 
     fn take_numbers(&self, count: i64) -> Option<std::ops::Range<i64>> {
-        let mut left = self.numbers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut left = self
+            .numbers
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if left.end - left.start < count {
             return None;
         }
@@ -145,10 +157,15 @@ impl Database {
     }
 }
 
-#[expect(clippy::unused_async, reason = "an engine behind a network awaits here")]
+#[expect(
+    clippy::unused_async,
+    reason = "an engine behind a network awaits here"
+)]
 impl Tx {
     fn sqlite(connection: rusqlite::Connection) -> Self {
-        Self { engine: TxEngine::Sqlite(connection) }
+        Self {
+            engine: TxEngine::Sqlite(connection),
+        }
     }
 
     fn sqlite_connection(&self) -> &rusqlite::Connection {
@@ -165,21 +182,36 @@ impl Tx {
     }
 
     /// All rows of an answer.
-    pub(crate) async fn all<T>(&mut self, sql: &str, values: &[Value], mapping: Mapping<T>) -> Result<Vec<T>> {
+    pub(crate) async fn all<T>(
+        &mut self,
+        sql: &str,
+        values: &[Value],
+        mapping: Mapping<T>,
+    ) -> Result<Vec<T>> {
         match &self.engine {
             TxEngine::Sqlite(connection) => sqlite::all(connection, sql, values, mapping),
         }
     }
 
     /// The first row of an answer, if there is one.
-    pub(crate) async fn first<T>(&mut self, sql: &str, values: &[Value], mapping: Mapping<T>) -> Result<Option<T>> {
+    pub(crate) async fn first<T>(
+        &mut self,
+        sql: &str,
+        values: &[Value],
+        mapping: Mapping<T>,
+    ) -> Result<Option<T>> {
         match &self.engine {
             TxEngine::Sqlite(connection) => sqlite::first(connection, sql, values, mapping),
         }
     }
 
     /// The only row of an answer that must have one.
-    pub(crate) async fn one<T>(&mut self, sql: &str, values: &[Value], mapping: Mapping<T>) -> Result<T> {
+    pub(crate) async fn one<T>(
+        &mut self,
+        sql: &str,
+        values: &[Value],
+        mapping: Mapping<T>,
+    ) -> Result<T> {
         let row = self.first(sql, values, mapping).await?;
         row.ok_or_else(|| Error::internal("read a row that must be there", sql.to_owned()))
     }
@@ -229,7 +261,11 @@ impl Row<'_> {
     }
 
     /// A text read by `parse`; a text that it refuses is damage.
-    pub(crate) fn parsed<T>(&self, column: usize, parse: impl FnOnce(&str) -> Option<T>) -> Result<T> {
+    pub(crate) fn parsed<T>(
+        &self,
+        column: usize,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T> {
         let text = self.text(column)?;
         parse(&text).ok_or_else(|| Error::internal("read a stored word", text))
     }
@@ -276,23 +312,38 @@ mod tests {
     #[tokio::test]
     async fn a_failed_transaction_leaves_nothing_and_its_neighbours_stay() {
         let folder = tempfile::tempdir().unwrap();
-        let database = std::sync::Arc::new(Database::open_sqlite(&folder.path().join("meta.db")).unwrap());
+        let database =
+            std::sync::Arc::new(Database::open_sqlite(&folder.path().join("meta.db")).unwrap());
         let insert = |name: &'static str, fail: bool| {
             let database = database.clone();
             async move {
                 database
                     .write(async move |tx| {
-                        tx.execute("INSERT INTO counter (name, last) VALUES (?1, 0)", &[name.into()]).await?;
-                        if fail { Err(Error::Conflict("on purpose".into())) } else { Ok(()) }
+                        tx.execute(
+                            "INSERT INTO counter (name, last) VALUES (?1, 0)",
+                            &[name.into()],
+                        )
+                        .await?;
+                        if fail {
+                            Err(Error::Conflict("on purpose".into()))
+                        } else {
+                            Ok(())
+                        }
                     })
                     .await
             }
         };
-        let (first, second, third) = tokio::join!(insert("a", false), insert("b", true), insert("c", false));
+        let (first, second, third) =
+            tokio::join!(insert("a", false), insert("b", true), insert("c", false));
         assert!(first.is_ok() && second.is_err() && third.is_ok());
         let names = database
             .read(async |tx| {
-                tx.all("SELECT name FROM counter WHERE name <> 'row' ORDER BY name", &[], |row| row.text(0)).await
+                tx.all(
+                    "SELECT name FROM counter WHERE name <> 'row' ORDER BY name",
+                    &[],
+                    |row| row.text(0),
+                )
+                .await
             })
             .await
             .unwrap();
@@ -303,7 +354,9 @@ mod tests {
     async fn a_panic_in_a_transaction_is_an_error_and_not_the_end_of_the_writer() {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open_sqlite(&folder.path().join("meta.db")).unwrap();
-        let panicked = database.write(async |_tx| -> Result<()> { panic!("on purpose") }).await;
+        let panicked = database
+            .write(async |_tx| -> Result<()> { panic!("on purpose") })
+            .await;
         assert!(matches!(panicked, Err(Error::Internal { .. })));
         assert!(database.number().await.is_ok());
     }

@@ -5,8 +5,7 @@ use crate::metadata::{Row, Tx};
 use crate::model::{Organization, OrganizationId, Vcs};
 
 /// Columns of an organization, in the order that [`organization_at`] reads.
-pub(crate) const COLUMNS: &str =
-    "organization.pk, organization.id, organization.vcs, organization.name, organization.slug, organization.created_at";
+pub(crate) const COLUMNS: &str = "organization.pk, organization.id, organization.vcs, organization.name, organization.slug, organization.created_at";
 
 pub(crate) async fn insert(tx: &mut Tx, organization: &Organization) -> Result<()> {
     tx.execute(
@@ -26,12 +25,16 @@ pub(crate) async fn insert(tx: &mut Tx, organization: &Organization) -> Result<(
 
 pub(crate) async fn by_name(tx: &mut Tx, vcs: Vcs, name: &str) -> Result<Option<Organization>> {
     let sql = format!("SELECT {COLUMNS} FROM organization WHERE vcs = ?1 AND name = ?2");
-    tx.first(&sql, &[vcs.word().into(), name.into()], |row| organization_at(row, 0)).await
+    tx.first(&sql, &[vcs.word().into(), name.into()], |row| {
+        organization_at(row, 0)
+    })
+    .await
 }
 
 pub(crate) async fn by_slug(tx: &mut Tx, slug: &str) -> Result<Option<Organization>> {
     let sql = format!("SELECT {COLUMNS} FROM organization WHERE slug = ?1");
-    tx.first(&sql, &[slug.into()], |row| organization_at(row, 0)).await
+    tx.first(&sql, &[slug.into()], |row| organization_at(row, 0))
+        .await
 }
 
 /// Reads the columns of an organization that begin at `first`.

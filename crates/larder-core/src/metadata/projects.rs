@@ -6,7 +6,8 @@ use crate::metadata::{Row, Tx, Value};
 use crate::model::{Project, ProjectId, ProjectSlug};
 
 /// Columns of a project and its organization, in the order that [`project_at`] reads.
-pub(crate) const COLUMNS: &str = "project.pk, project.id, project.name, project.public_at, project.created_at";
+pub(crate) const COLUMNS: &str =
+    "project.pk, project.id, project.name, project.public_at, project.created_at";
 /// How a project finds its organization.
 pub(crate) const JOIN: &str = "JOIN organization ON organization.pk = project.organization_pk";
 
@@ -31,14 +32,27 @@ pub(crate) async fn by_slug(tx: &mut Tx, slug: &ProjectSlug) -> Result<Option<Pr
     one(
         tx,
         "organization.vcs = ?1 AND organization.name = ?2 AND project.name = ?3",
-        &[slug.vcs.word().into(), slug.org.as_str().into(), slug.name.as_str().into()],
+        &[
+            slug.vcs.word().into(),
+            slug.org.as_str().into(),
+            slug.name.as_str().into(),
+        ],
     )
     .await
 }
 
 /// The project of Buildkite's two slugs.
-pub(crate) async fn by_pipeline(tx: &mut Tx, organization: &str, pipeline: &str) -> Result<Option<Project>> {
-    one(tx, "organization.slug = ?1 AND project.name = ?2", &[organization.into(), pipeline.into()]).await
+pub(crate) async fn by_pipeline(
+    tx: &mut Tx,
+    organization: &str,
+    pipeline: &str,
+) -> Result<Option<Project>> {
+    one(
+        tx,
+        "organization.slug = ?1 AND project.name = ?2",
+        &[organization.into(), pipeline.into()],
+    )
+    .await
 }
 
 pub(crate) async fn by_number(tx: &mut Tx, number: i64) -> Result<Option<Project>> {
@@ -87,6 +101,9 @@ pub(crate) fn project_at(row: &Row<'_>, first: usize) -> Result<Project> {
 }
 
 async fn one(tx: &mut Tx, condition: &str, values: &[Value]) -> Result<Option<Project>> {
-    let sql = format!("SELECT {COLUMNS}, {} FROM project {JOIN} WHERE {condition}", organizations::COLUMNS);
+    let sql = format!(
+        "SELECT {COLUMNS}, {} FROM project {JOIN} WHERE {condition}",
+        organizations::COLUMNS
+    );
     tx.first(&sql, values, |row| project_at(row, 0)).await
 }

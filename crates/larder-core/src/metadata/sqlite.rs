@@ -42,7 +42,8 @@ struct Outcome {
 
 impl Sqlite {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let mut connection = Connection::open(path).map_err(|error| failed("open the database", error))?;
+        let mut connection =
+            Connection::open(path).map_err(|error| failed("open the database", error))?;
         prepare_writer(&connection).map_err(|error| failed("prepare the database", error))?;
         migrations::migrate(&mut connection)?;
         let (writer, queue) = sync_channel(QUEUE_MAX);
@@ -50,7 +51,10 @@ impl Sqlite {
             .name("metadata-writer".to_owned())
             .spawn(move || write_groups(connection, &queue))
             .context("start the writer thread")?;
-        let readers = Arc::new(Readers { path: path.to_owned(), idle: Mutex::new(Vec::new()) });
+        let readers = Arc::new(Readers {
+            path: path.to_owned(),
+            idle: Mutex::new(Vec::new()),
+        });
         Ok(Self { writer, readers })
     }
 
@@ -82,13 +86,12 @@ impl Sqlite {
                 return Err(Error::Unavailable("the metadata writer has stopped".into()));
             }
         }
-        receiver.await.map_err(|_| Error::Unavailable("the metadata writer has stopped".into()))?
+        receiver
+            .await
+            .map_err(|_| Error::Unavailable("the metadata writer has stopped".into()))?
     }
 
-    pub(crate) fn read<T, F>(&self, work: F) -> Result<T>
-    where
-        F: AsyncFn(&mut Tx) -> Result<T>,
-    {
+    pub(crate) fn read<T>(&self, work: &impl AsyncFn(&mut Tx) -> Result<T>) -> Result<T> {
         self.readers.read(work)
     }
 
@@ -98,7 +101,7 @@ impl Sqlite {
         F: AsyncFn(&mut Tx) -> Result<T> + Send + 'static,
     {
         let readers = self.readers.clone();
-        tokio::task::spawn_blocking(move || readers.read(work))
+        tokio::task::spawn_blocking(move || readers.read(&work))
             .await
             .map_err(|error| Error::internal("run a query", error))?
     }
@@ -111,18 +114,28 @@ struct Readers {
 }
 
 impl Readers {
-    fn read<T>(&self, work: impl AsyncFn(&mut Tx) -> Result<T>) -> Result<T> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    fn read<T>(&self, work: &impl AsyncFn(&mut Tx) -> Result<T>) -> Result<T> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.open().map_err(|error| failed("open the database for reading", error))?,
+            None => self
+                .open()
+                .map_err(|error| failed("open the database for reading", error))?,
         };
         // One snapshot for all statements of the closure.
-        connection.execute_batch("BEGIN").map_err(|error| failed("begin to read", error))?;
+        connection
+            .execute_batch("BEGIN")
+            .map_err(|error| failed("begin to read", error))?;
         let mut tx = Tx::sqlite(connection);
-        let result = run_to_end(&work, &mut tx);
+        let result = run_to_end(work, &mut tx);
         let TxEngine::Sqlite(connection) = tx.engine;
-        connection.execute_batch("COMMIT").map_err(|error| failed("end reading", error))?;
+        connection
+            .execute_batch("COMMIT")
+            .map_err(|error| failed("end reading", error))?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < READERS_MAX {
             idle.push(connection);
@@ -134,7 +147,9 @@ impl Readers {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.execute_batch("PRAGMA cache_size = -16384; PRAGMA mmap_size = 268435456; PRAGMA temp_store = MEMORY;")?;
+        connection.execute_batch(
+            "PRAGMA cache_size = -16384; PRAGMA mmap_size = 268435456; PRAGMA temp_store = MEMORY;",
+        )?;
         connection.set_prepared_statement_cache_capacity(128);
         Ok(connection)
     }
@@ -160,7 +175,10 @@ fn run_to_end<T>(work: &impl AsyncFn(&mut Tx) -> Result<T>, tx: &mut Tx) -> Resu
     let polled = std::panic::catch_unwind(AssertUnwindSafe(|| work(tx).now_or_never()));
     match polled {
         Ok(Some(result)) => result,
-        Ok(None) => Err(Error::internal("run a transaction", "it awaited something else than itself")),
+        Ok(None) => Err(Error::internal(
+            "run a transaction",
+            "it awaited something else than itself",
+        )),
         Err(_) => Err(Error::internal("run a transaction", "it panicked")),
     }
 }
@@ -180,7 +198,9 @@ fn write_groups(connection: Connection, queue: &Receiver<Work>) {
 
 fn write_group(tx: &mut Tx, group: Vec<Work>) {
     let begun = tx.sqlite_connection().execute_batch("BEGIN IMMEDIATE");
-    let mut broken = begun.err().map(|error| failed("begin a transaction", error));
+    let mut broken = begun
+        .err()
+        .map(|error| failed("begin a transaction", error));
     let mut answers = Vec::with_capacity(group.len());
     for work in group {
         let outcome = if broken.is_some() {
@@ -193,7 +213,10 @@ fn write_group(tx: &mut Tx, group: Vec<Work>) {
         answers.push(outcome.answer);
     }
     let committed = match broken {
-        None => tx.sqlite_connection().execute_batch("COMMIT").map_err(|error| failed("commit", error)),
+        None => tx
+            .sqlite_connection()
+            .execute_batch("COMMIT")
+            .map_err(|error| failed("commit", error)),
         Some(error) => Err(error),
     };
     if committed.is_err() && !tx.sqlite_connection().is_autocommit() {
@@ -201,14 +224,20 @@ fn write_group(tx: &mut Tx, group: Vec<Work>) {
     }
     let fault = committed.err();
     for answer in answers {
-        answer(fault.as_ref().map_or(Ok(()), |error| Err(same_fault(error))));
+        answer(
+            fault
+                .as_ref()
+                .map_or(Ok(()), |error| Err(same_fault(error))),
+        );
     }
 }
 
 /// Runs one transaction of the group; the fault is one that ended the whole group.
 fn run_in_savepoint(work: Work, tx: &mut Tx) -> (Outcome, Option<Error>) {
     let batch = |tx: &Tx, sql: &str| {
-        tx.sqlite_connection().execute_batch(sql).map_err(|error| failed("group transactions", error))
+        tx.sqlite_connection()
+            .execute_batch(sql)
+            .map_err(|error| failed("group transactions", error))
     };
     if let Err(error) = batch(tx, "SAVEPOINT work") {
         return (work(None), Some(error));
@@ -218,7 +247,11 @@ fn run_in_savepoint(work: Work, tx: &mut Tx) -> (Outcome, Option<Error>) {
     if tx.sqlite_connection().is_autocommit() {
         return (outcome, Some(Error::StorageFull));
     }
-    let end = if outcome.keep { "RELEASE work" } else { "ROLLBACK TO work; RELEASE work" };
+    let end = if outcome.keep {
+        "RELEASE work"
+    } else {
+        "ROLLBACK TO work; RELEASE work"
+    };
     let fault = batch(tx, end).err();
     (outcome, fault)
 }
@@ -232,20 +265,32 @@ fn same_fault(error: &Error) -> Error {
 }
 
 pub(super) fn execute(connection: &Connection, sql: &str, values: &[Value]) -> Result<u64> {
-    let mut statement = connection.prepare_cached(sql).map_err(|error| failed(PREPARE, error))?;
+    let mut statement = connection
+        .prepare_cached(sql)
+        .map_err(|error| failed(PREPARE, error))?;
     let changed = statement
         .execute(rusqlite::params_from_iter(values))
         .map_err(|error| failed("change rows", error))?;
     Ok(changed as u64)
 }
 
-pub(super) fn all<T>(connection: &Connection, sql: &str, values: &[Value], mapping: Mapping<T>) -> Result<Vec<T>> {
-    let mut statement = connection.prepare_cached(sql).map_err(|error| failed(PREPARE, error))?;
-    let mut rows =
-        statement.query(rusqlite::params_from_iter(values)).map_err(|error| failed("read rows", error))?;
+pub(super) fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    values: &[Value],
+    mapping: Mapping<T>,
+) -> Result<Vec<T>> {
+    let mut statement = connection
+        .prepare_cached(sql)
+        .map_err(|error| failed(PREPARE, error))?;
+    let mut rows = statement
+        .query(rusqlite::params_from_iter(values))
+        .map_err(|error| failed("read rows", error))?;
     let mut mapped = Vec::new();
     while let Some(row) = rows.next().map_err(|error| failed("read a row", error))? {
-        mapped.push(mapping(&Row { engine: RowEngine::Sqlite(SqliteRow(row)) })?);
+        mapped.push(mapping(&Row {
+            engine: RowEngine::Sqlite(SqliteRow(row)),
+        })?);
     }
     Ok(mapped)
 }
@@ -256,15 +301,24 @@ pub(super) fn first<T>(
     values: &[Value],
     mapping: Mapping<T>,
 ) -> Result<Option<T>> {
-    let mut statement = connection.prepare_cached(sql).map_err(|error| failed(PREPARE, error))?;
-    let mut rows =
-        statement.query(rusqlite::params_from_iter(values)).map_err(|error| failed("read rows", error))?;
+    let mut statement = connection
+        .prepare_cached(sql)
+        .map_err(|error| failed(PREPARE, error))?;
+    let mut rows = statement
+        .query(rusqlite::params_from_iter(values))
+        .map_err(|error| failed("read rows", error))?;
     let first = match rows.next().map_err(|error| failed("read a row", error))? {
-        Some(row) => Some(mapping(&Row { engine: RowEngine::Sqlite(SqliteRow(row)) })?),
+        Some(row) => Some(mapping(&Row {
+            engine: RowEngine::Sqlite(SqliteRow(row)),
+        })?),
         None => None,
     };
     // A statement that changes rows does so only as it is stepped to its end.
-    while rows.next().map_err(|error| failed("read a row", error))?.is_some() {}
+    while rows
+        .next()
+        .map_err(|error| failed("read a row", error))?
+        .is_some()
+    {}
     Ok(first)
 }
 
@@ -275,7 +329,9 @@ pub(super) struct SqliteRow<'a>(&'a rusqlite::Row<'a>);
 
 impl SqliteRow<'_> {
     pub(super) fn get<T: FromSql>(&self, column: usize) -> Result<T> {
-        self.0.get(column).map_err(|error| failed("read a column", error))
+        self.0
+            .get(column)
+            .map_err(|error| failed("read a column", error))
     }
 }
 
@@ -297,7 +353,9 @@ pub(super) fn failed(context: &'static str, error: rusqlite::Error) -> Error {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             Error::Unavailable("the database is locked by another process".into())
         }
-        Some(ErrorCode::ConstraintViolation) => Error::Conflict(format!("the store refused the change: {error}")),
+        Some(ErrorCode::ConstraintViolation) => {
+            Error::Conflict(format!("the store refused the change: {error}"))
+        }
         _ => Error::internal(context, error),
     }
 }

@@ -68,12 +68,22 @@ pub(crate) async fn insert(tx: &mut Tx, token: &NewToken) -> Result<()> {
 
 /// The token whose public part this is.
 pub(crate) async fn by_name(tx: &mut Tx, name: &str) -> Result<Option<TokenRow>> {
-    tx.first(&format!("{SELECT} WHERE token.name = ?1"), &[name.into()], token).await
+    tx.first(
+        &format!("{SELECT} WHERE token.name = ?1"),
+        &[name.into()],
+        token,
+    )
+    .await
 }
 
 /// The token with that id.
 pub(crate) async fn by_id(tx: &mut Tx, id: TokenId) -> Result<Option<TokenRow>> {
-    tx.first(&format!("{SELECT} WHERE token.id = ?1"), &[id.to_string().into()], token).await
+    tx.first(
+        &format!("{SELECT} WHERE token.id = ?1"),
+        &[id.to_string().into()],
+        token,
+    )
+    .await
 }
 
 /// Tokens of a user that still work, newest first.
@@ -88,14 +98,21 @@ pub(crate) async fn of_account(tx: &mut Tx, account: i64, now: Timestamp) -> Res
 /// Takes a token back; `false` if it was taken back before.
 pub(crate) async fn revoke(tx: &mut Tx, pk: i64, now: Timestamp) -> Result<bool> {
     let changed = tx
-        .execute("UPDATE token SET revoked_at = ?2 WHERE pk = ?1 AND revoked_at IS NULL", &[pk.into(), now.into()])
+        .execute(
+            "UPDATE token SET revoked_at = ?2 WHERE pk = ?1 AND revoked_at IS NULL",
+            &[pk.into(), now.into()],
+        )
         .await?;
     Ok(changed == 1)
 }
 
 /// Notes that a token was used.
 pub(crate) async fn note_use(tx: &mut Tx, pk: i64, now: Timestamp) -> Result<()> {
-    tx.execute("UPDATE token SET used_at = ?2 WHERE pk = ?1", &[pk.into(), now.into()]).await?;
+    tx.execute(
+        "UPDATE token SET used_at = ?2 WHERE pk = ?1",
+        &[pk.into(), now.into()],
+    )
+    .await?;
     Ok(())
 }
 

@@ -69,7 +69,13 @@ pub enum ArtifactState {
 
 impl ArtifactState {
     /// All of them, in the order in which Buildkite's document lists them.
-    pub const ALL: [Self; 5] = [Self::New, Self::Error, Self::Finished, Self::Deleted, Self::Expired];
+    pub const ALL: [Self; 5] = [
+        Self::New,
+        Self::Error,
+        Self::Finished,
+        Self::Deleted,
+        Self::Expired,
+    ];
 
     /// The word for it.
     pub fn word(self) -> &'static str {

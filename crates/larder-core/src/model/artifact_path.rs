@@ -36,7 +36,9 @@ impl ArtifactPath {
 
     /// The last component.
     pub fn file_name(&self) -> &str {
-        self.0.rsplit_once('/').map_or(self.0.as_str(), |(_, name)| name)
+        self.0
+            .rsplit_once('/')
+            .map_or(self.0.as_str(), |(_, name)| name)
     }
 
     /// Everything before the last component; `.` for a file at the root, as Ruby's `File.dirname` gives it.
@@ -59,7 +61,10 @@ fn fault(text: &str) -> Option<String> {
         return Some(format!("is longer than {PATH_BYTES_MAX} bytes"));
     }
     if let Some(character) = text.chars().find(|character| is_hostile(*character)) {
-        return Some(format!("holds the character U+{:04X}, which no path may hold", character as u32));
+        return Some(format!(
+            "holds the character U+{:04X}, which no path may hold",
+            character as u32
+        ));
     }
     let mut depth = 0;
     for component in text.split('/') {
@@ -68,7 +73,9 @@ fn fault(text: &str) -> Option<String> {
             "" => return Some("begins or ends with `/` or holds `//`".to_owned()),
             "." | ".." => return Some(format!("holds the component `{component}`")),
             long if long.len() > COMPONENT_BYTES_MAX => {
-                return Some(format!("has a component longer than {COMPONENT_BYTES_MAX} bytes"));
+                return Some(format!(
+                    "has a component longer than {COMPONENT_BYTES_MAX} bytes"
+                ));
             }
             _ => {}
         }
@@ -118,7 +125,10 @@ mod tests {
 
     #[test]
     fn leading_slashes_of_old_addresses_name_the_same_file() {
-        assert_eq!(ArtifactPath::parse_lenient("//tmp/x").unwrap(), ArtifactPath::parse("tmp/x").unwrap());
+        assert_eq!(
+            ArtifactPath::parse_lenient("//tmp/x").unwrap(),
+            ArtifactPath::parse("tmp/x").unwrap()
+        );
         assert!(ArtifactPath::parse_lenient("/").is_err());
     }
 

@@ -70,7 +70,9 @@ impl BuildState {
 
     /// Reads the word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Running, Self::Passed, Self::Failed, Self::Canceled].into_iter().find(|state| state.word() == word)
+        [Self::Running, Self::Passed, Self::Failed, Self::Canceled]
+            .into_iter()
+            .find(|state| state.word() == word)
     }
 }
 

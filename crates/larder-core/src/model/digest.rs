@@ -73,7 +73,10 @@ mod tests {
     fn hex_round_trips_and_rejects_what_is_not_hex() {
         let digest = Sha1Digest([0xab; 20]);
         assert_eq!(Sha1Digest::parse_hex(&digest.hex()), Some(digest));
-        assert_eq!(Sha1Digest::parse_hex(&digest.hex().to_uppercase()), Some(digest));
+        assert_eq!(
+            Sha1Digest::parse_hex(&digest.hex().to_uppercase()),
+            Some(digest)
+        );
         assert_eq!(Sha1Digest::parse_hex("ab"), None);
         assert_eq!(Sha1Digest::parse_hex(&"+a".repeat(20)), None);
         assert_eq!(Sha1Digest::parse_hex(&"é".repeat(20)), None);

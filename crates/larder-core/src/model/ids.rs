@@ -59,7 +59,12 @@ mod tests {
         let late = JobId::new(Timestamp(2_000));
         assert!(early < late);
         assert_eq!(JobId::parse(&early.to_string()), Some(early));
-        for wrong in ["", "1", "{00000000-0000-0000-0000-000000000000}", "00000000000000000000000000000000"] {
+        for wrong in [
+            "",
+            "1",
+            "{00000000-0000-0000-0000-000000000000}",
+            "00000000000000000000000000000000",
+        ] {
             assert_eq!(JobId::parse(wrong), None, "{wrong}");
         }
     }

@@ -56,8 +56,14 @@ pub enum JobState {
 }
 
 impl JobState {
-    const ALL: [Self; 6] =
-        [Self::Queued, Self::Running, Self::Passed, Self::Failed, Self::Canceled, Self::TimedOut];
+    const ALL: [Self; 6] = [
+        Self::Queued,
+        Self::Running,
+        Self::Passed,
+        Self::Failed,
+        Self::Canceled,
+        Self::TimedOut,
+    ];
 
     /// The word for it.
     pub fn word(self) -> &'static str {
@@ -150,9 +156,15 @@ impl JobOutcome {
 
     /// Reads the word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Running, Self::Passed, Self::Failed, Self::Canceled, Self::TimedOut]
-            .into_iter()
-            .find(|outcome| outcome.word() == word)
+        [
+            Self::Running,
+            Self::Passed,
+            Self::Failed,
+            Self::Canceled,
+            Self::TimedOut,
+        ]
+        .into_iter()
+        .find(|outcome| outcome.word() == word)
     }
 }
 
@@ -176,9 +188,18 @@ mod tests {
         use JobState as S;
         assert_eq!(JobOutcome::of([S::Failed, S::Running]), JobOutcome::Running);
         assert_eq!(JobOutcome::of([S::Passed, S::Queued]), JobOutcome::Running);
-        assert_eq!(JobOutcome::of([S::Passed, S::Failed, S::Canceled]), JobOutcome::Failed);
-        assert_eq!(JobOutcome::of([S::Canceled, S::TimedOut]), JobOutcome::TimedOut);
-        assert_eq!(JobOutcome::of([S::Passed, S::Canceled]), JobOutcome::Canceled);
+        assert_eq!(
+            JobOutcome::of([S::Passed, S::Failed, S::Canceled]),
+            JobOutcome::Failed
+        );
+        assert_eq!(
+            JobOutcome::of([S::Canceled, S::TimedOut]),
+            JobOutcome::TimedOut
+        );
+        assert_eq!(
+            JobOutcome::of([S::Passed, S::Canceled]),
+            JobOutcome::Canceled
+        );
         assert_eq!(JobOutcome::of([S::Passed, S::Passed]), JobOutcome::Passed);
     }
 }

@@ -76,7 +76,10 @@ impl ProjectSlug {
     pub fn parse(text: &str) -> Result<Self> {
         let parts: Vec<&str> = text.split('/').collect();
         let [vcs, org, name] = parts.as_slice() else {
-            return Err(Error::invalid("project", format!("`{text}` is not of the form github/acme/demo")));
+            return Err(Error::invalid(
+                "project",
+                format!("`{text}` is not of the form github/acme/demo"),
+            ));
         };
         Self::from_parts(vcs, org, name)
     }
@@ -93,11 +96,17 @@ impl ProjectSlug {
             if !is_name(part) {
                 return Err(Error::invalid(
                     "project",
-                    format!("`{part}` may hold letters, digits, `-`, `_` and `.`, at most 100, and is not `.` or `..`"),
+                    format!(
+                        "`{part}` may hold letters, digits, `-`, `_` and `.`, at most 100, and is not `.` or `..`"
+                    ),
                 ));
             }
         }
-        Ok(Self { vcs, org: org.to_owned(), name: name.to_owned() })
+        Ok(Self {
+            vcs,
+            org: org.to_owned(),
+            name: name.to_owned(),
+        })
     }
 }
 
@@ -112,7 +121,9 @@ fn is_name(text: &str) -> bool {
         && text.len() <= 100
         && text != "."
         && text != ".."
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 /// Who owns projects.
@@ -151,7 +162,11 @@ pub struct Project {
 impl Project {
     /// How people name it.
     pub fn slug(&self) -> ProjectSlug {
-        ProjectSlug { vcs: self.organization.vcs, org: self.organization.name.clone(), name: self.name.clone() }
+        ProjectSlug {
+            vcs: self.organization.vcs,
+            org: self.organization.name.clone(),
+            name: self.name.clone(),
+        }
     }
 }
 
@@ -161,8 +176,18 @@ mod tests {
 
     #[test]
     fn slugs_have_three_plain_parts() {
-        assert_eq!(ProjectSlug::parse("gh/acme/demo").unwrap().to_string(), "github/acme/demo");
-        for wrong in ["acme/demo", "svn/acme/demo", "github/acme/..", "github//demo", "github/a b/c", "github/a/b/c"] {
+        assert_eq!(
+            ProjectSlug::parse("gh/acme/demo").unwrap().to_string(),
+            "github/acme/demo"
+        );
+        for wrong in [
+            "acme/demo",
+            "svn/acme/demo",
+            "github/acme/..",
+            "github//demo",
+            "github/a b/c",
+            "github/a/b/c",
+        ] {
             assert!(ProjectSlug::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -40,7 +40,10 @@ const SCOPES: [(Scope, &str); 9] = [
 impl Scope {
     /// The word for it.
     pub fn word(self) -> &'static str {
-        SCOPES.iter().find(|(scope, _)| *scope == self).map_or("", |(_, word)| word)
+        SCOPES
+            .iter()
+            .find(|(scope, _)| *scope == self)
+            .map_or("", |(_, word)| word)
     }
 }
 
@@ -85,24 +88,33 @@ impl Scopes {
             match word {
                 "view-builds" => set.0 |= Self::of(&[Scope::ReadBuilds, Scope::ReadArtifacts]).0,
                 "status" => set.0 |= Self::bit(Scope::ReadBuilds),
-                word => match SCOPES.iter().find(|(_, known)| *known == word) {
-                    Some((scope, _)) => set.0 |= Self::bit(*scope),
-                    None => {
+                word => {
+                    if let Some((scope, _)) = SCOPES.iter().find(|(_, known)| *known == word) {
+                        set.0 |= Self::bit(*scope);
+                    } else {
                         let known: Vec<_> = SCOPES.iter().map(|(_, word)| *word).collect();
                         return Err(format!(
                             "unknown scope `{word}`; known are {}, view-builds, status",
                             known.join(", ")
                         ));
                     }
-                },
+                }
             }
         }
-        if set == Self::NONE { Err("at least one scope is needed".to_owned()) } else { Ok(set) }
+        if set == Self::NONE {
+            Err("at least one scope is needed".to_owned())
+        } else {
+            Ok(set)
+        }
     }
 
     /// The words of the set.
     pub fn words(self) -> Vec<&'static str> {
-        SCOPES.iter().filter(|(scope, _)| self.0 & Self::bit(*scope) != 0).map(|(_, word)| *word).collect()
+        SCOPES
+            .iter()
+            .filter(|(scope, _)| self.0 & Self::bit(*scope) != 0)
+            .map(|(_, word)| *word)
+            .collect()
     }
 
     fn bit(scope: Scope) -> u16 {
@@ -155,7 +167,11 @@ mod tests {
     #[test]
     fn circleci_words_stand_for_ours() {
         let view = Scopes::parse("view-builds").unwrap();
-        assert!(view.allow(Scope::ReadArtifacts) && view.allow(Scope::ReadBuilds) && !view.allow(Scope::WriteArtifacts));
+        assert!(
+            view.allow(Scope::ReadArtifacts)
+                && view.allow(Scope::ReadBuilds)
+                && !view.allow(Scope::WriteArtifacts)
+        );
         let status = Scopes::parse("status").unwrap();
         assert!(status.allow(Scope::ReadBuilds) && !status.allow(Scope::ReadArtifacts));
     }
@@ -164,8 +180,15 @@ mod tests {
     fn admin_includes_every_scope_and_unknown_words_are_named() {
         let admin = Scopes::parse("admin").unwrap();
         assert!(SCOPES.iter().all(|(scope, _)| admin.allow(*scope)));
-        assert!(Scopes::parse("read_artifacts,wrong").unwrap_err().contains("`wrong`"));
+        assert!(
+            Scopes::parse("read_artifacts,wrong")
+                .unwrap_err()
+                .contains("`wrong`")
+        );
         assert!(Scopes::parse("").is_err());
-        assert_eq!(Scopes::parse("write_builds,read_builds").unwrap().words(), ["read_builds", "write_builds"]);
+        assert_eq!(
+            Scopes::parse("write_builds,read_builds").unwrap().words(),
+            ["read_builds", "write_builds"]
+        );
     }
 }

@@ -56,9 +56,16 @@ impl StepState {
 
     /// Reads the word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Running, Self::Passed, Self::Failed, Self::Canceled, Self::TimedOut, Self::Skipped]
-            .into_iter()
-            .find(|state| state.word() == word)
+        [
+            Self::Running,
+            Self::Passed,
+            Self::Failed,
+            Self::Canceled,
+            Self::TimedOut,
+            Self::Skipped,
+        ]
+        .into_iter()
+        .find(|state| state.word() == word)
     }
 }
 

@@ -1,6 +1,13 @@
 //! What APIs share and none of them defines.
 
+pub mod byte_range;
+pub mod content_encoding;
+pub mod content_headers;
+pub mod content_type;
 pub mod download;
+pub mod hosts;
+pub mod invalid_tokens;
+pub mod request_log;
 pub mod routes;
 pub mod status;
 pub mod upload;

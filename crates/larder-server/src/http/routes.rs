@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 pub type MethodRefusal = fn() -> Response;
 
 /// Routes of one API or of all.
+#[must_use]
 pub struct Routes {
     entries: BTreeMap<&'static str, Entry>,
     refusal: MethodRefusal,
@@ -68,7 +69,6 @@ impl Routes {
     }
 
     /// These and those of another API.
-    #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
         self.entries.extend(other.entries);
         self.strays.extend(other.strays);

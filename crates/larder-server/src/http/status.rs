@@ -1,7 +1,9 @@
 //! Which status each meaning has where an API does not say otherwise.
 
+use crate::http::invalid_tokens::UnknownToken;
+use crate::http::request_log::ErrorDetail;
 use axum::http::StatusCode;
-use larder_core::Error;
+use larder_core::{Error, TokenFault};
 
 /// The status of an error. An API that differs overrides an arm and says why.
 pub fn status_of(error: &Error) -> StatusCode {
@@ -34,11 +36,8 @@ pub fn message_of(error: &Error) -> String {
     }
 }
 
-/// Put into the extensions of an answer of 500 and above: what the log says of it and the caller is not told.
-#[derive(Clone, Debug)]
-pub struct ErrorDetail(pub String);
-
-/// Adds the detail of a fault of ours to its answer, and `Retry-After` where trying again helps.
+/// Adds what others than the caller need to know of an error: the detail of a fault of ours for the log, `Retry-After`
+/// where trying again helps, and a mark for the limiter of unknown tokens.
 pub fn note_detail(error: &Error, response: &mut axum::response::Response) {
     let status = status_of(error);
     if status.is_server_error() {
@@ -51,5 +50,8 @@ pub fn note_detail(error: &Error, response: &mut axum::response::Response) {
         response
             .headers_mut()
             .insert(axum::http::header::RETRY_AFTER, soon);
+    }
+    if matches!(error, Error::InvalidToken(TokenFault::Unknown)) {
+        response.extensions_mut().insert(UnknownToken);
     }
 }

@@ -1,0 +1,127 @@
+//! One job, ready to run: every choice that the config leaves open has been made.
+
+use super::config::ConfigFile;
+use super::error::{ConfigError, Text};
+use std::time::Duration;
+
+/// Longest config: nobody writes a longer one by hand.
+pub(super) const CONFIG_BYTES_MAX: usize = 1024 * 1024;
+
+/// One job of a config.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Name of the job.
+    pub job: String,
+    /// How many nodes run it side by side, from 1 to 64.
+    pub parallelism: u32,
+    /// As written; `~` and relative paths are resolved when the job runs.
+    pub working_directory: String,
+    /// The shell with its options; `None` means the default one.
+    pub shell: Option<String>,
+    /// Variables of the job, in the order in which later ones win.
+    pub environment: Vec<(String, String)>,
+    /// What it does, in order.
+    pub steps: Vec<Step>,
+    /// What the config asks for and does not get here, one sentence each.
+    pub notices: Vec<String>,
+}
+
+/// A step of a job.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Name for people.
+    pub name: String,
+    /// On what condition it runs.
+    pub when: When,
+    /// What it does.
+    pub kind: StepKind,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub enum StepKind {
+    /// Puts the local tree into the working directory.
+    Checkout(Checkout),
+    /// Runs a command.
+    Run(Run),
+    /// Keeps files.
+    StoreArtifacts(StoreArtifacts),
+    /// A kind that is not run here: it is named and skipped.
+    Unknown(String),
+}
+
+/// `checkout`
+#[derive(Clone, Debug)]
+pub struct Checkout {
+    /// Folder, relative to the working directory.
+    pub path: String,
+}
+
+/// `run`
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Text for the shell.
+    pub command: String,
+    /// Another shell than the job's.
+    pub shell: Option<String>,
+    /// Variables of this step alone.
+    pub environment: Vec<(String, String)>,
+    /// Relative to the job's, or absolute.
+    pub working_directory: Option<String>,
+    /// How long it may be silent.
+    pub no_output_timeout: Duration,
+    /// Started and not waited for; it ends with the job.
+    pub background: bool,
+}
+
+/// `store_artifacts`
+#[derive(Clone, Debug)]
+pub struct StoreArtifacts {
+    /// As written: no globs and no variables, `~` means the home folder.
+    pub path: String,
+    /// As written.
+    pub destination: Option<String>,
+}
+
+/// On what condition a step runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum When {
+    /// No step before it failed.
+    OnSuccess,
+    /// A step before it failed.
+    OnFail,
+    /// Either way.
+    Always,
+}
+
+impl When {
+    /// Whether a step with this condition runs, given whether one before it failed.
+    pub fn holds(self, failed: bool) -> bool {
+        match self {
+            Self::OnSuccess => !failed,
+            Self::OnFail => failed,
+            Self::Always => true,
+        }
+    }
+}
+
+impl Plan {
+    /// Reads a config of version 2, 2.0 or 2.1 and plans the job `job`, or `build` if none is named.
+    ///
+    /// `file` is the config's name for messages. Configs over 1 MiB, duplicate keys and documents
+    /// that expand to more than YAML's usual budgets are refused.
+    pub fn parse(file: &str, text: &str, job: Option<&str>) -> Result<Self, ConfigError> {
+        let place = Text { file, text };
+        if text.len() > CONFIG_BYTES_MAX {
+            let message = format!(
+                "the config has {} bytes; the limit is {CONFIG_BYTES_MAX}",
+                text.len()
+            );
+            return Err(place.error(None, message));
+        }
+        let options = serde_saphyr::options! { with_snippet: false };
+        let config: ConfigFile = serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| place.yaml_error(&error))?;
+        super::convert::plan(place, &config, job)
+    }
+}

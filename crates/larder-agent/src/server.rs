@@ -1,0 +1,462 @@
+//! The client of the native API (`docs/api/larder.md`): the only file here that speaks HTTP.
+
+use crate::error::{Error, Result};
+use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt};
+use larder_protocol::{
+    AnnounceBuild, AnnouncedBuild, ArtifactBody, ArtifactList, BuildBody, ErrorBody, FinishJob,
+    JobBody, StepReport,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A call that carries no file is answered within this time or tried again.
+const CALL_TIMEOUT: Duration = Duration::from_mins(1);
+/// Slowest connection for which a file is given time: below it, the upload is given up.
+const UPLOAD_BYTES_PER_SECOND_MIN: u64 = 50_000;
+/// Waits before the second, third … attempt: a restart of the server is outlasted.
+pub(crate) const PATIENCE_MS: [u64; 7] = [100, 300, 1_000, 2_000, 4_000, 8_000, 15_000];
+/// Waits while nothing has answered yet: most likely there is no server.
+const FIRST_PATIENCE_MS: [u64; 2] = [100, 300];
+/// Longest error body that is read.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+
+/// A segment of a path: RFC 3986's unreserved characters stay.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Where a larder is and who asks.
+#[derive(Clone)]
+pub struct ServerAddress {
+    /// `http://HOST:PORT` or `https://HOST[/PREFIX]`.
+    pub url: String,
+    /// A token, sent as `Authorization: Bearer`.
+    pub token: String,
+    /// Certificates in PEM to trust besides the system's, for a server with its own.
+    pub ca_pem: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for ServerAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ServerAddress")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A larder, spoken to with one token. Cheap to clone; clones share connections.
+#[derive(Clone)]
+pub struct Server {
+    client: Client,
+    /// Follows redirects, as stores of bytes may send them; it drops the token at another host.
+    downloads: Client,
+    base: Arc<Url>,
+    token: Arc<str>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Server")
+            .field("base", &self.base.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes of a file on their way to the server.
+pub(crate) struct Upload<'a, S> {
+    pub(crate) path: &'a str,
+    pub(crate) alias: Option<&'a str>,
+    pub(crate) size: u64,
+    pub(crate) sha256_base64: &'a str,
+    pub(crate) content: S,
+}
+
+impl Server {
+    /// Prepares the client; nothing is sent yet. A URL or certificate that cannot be used is a
+    /// usage error.
+    pub fn new(address: &ServerAddress) -> Result<Self> {
+        let refused = |reason: String| Error::Usage(format!("server {}: {reason}", address.url));
+        let mut base = Url::parse(&address.url).map_err(|error| refused(error.to_string()))?;
+        if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
+            return Err(refused(
+                "expected http://HOST:PORT or https://HOST".to_owned(),
+            ));
+        }
+        if address.token.is_empty() || !address.token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(refused(
+                "the token is empty or has a character that no token has".to_owned(),
+            ));
+        }
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let certificates = match &address.ca_pem {
+            None => Vec::new(),
+            Some(pem) => reqwest::Certificate::from_pem_bundle(pem)
+                .map_err(|error| refused(format!("its certificate file: {error}")))?,
+        };
+        let is_local = is_loopback(&base);
+        let client = |redirects| {
+            let mut builder = Client::builder()
+                .connect_timeout(Duration::from_secs(10))
+                .redirect(redirects)
+                .tls_certs_merge(certificates.clone())
+                .tcp_nodelay(true);
+            if is_local {
+                builder = builder.no_proxy();
+            }
+            builder.build().map_err(|error| refused(error.to_string()))
+        };
+        Ok(Self {
+            client: client(Policy::none())?,
+            downloads: client(Policy::limited(5))?,
+            base: Arc::new(base),
+            token: address.token.as_str().into(),
+        })
+    }
+
+    /// The same server for somebody else, such as a job with the token it was given.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self {
+            token: token.into(),
+            ..self.clone()
+        }
+    }
+
+    /// Announces a build of the project `vcs/org/name` and its jobs.
+    pub async fn announce_build(
+        &self,
+        project: &str,
+        build: &AnnounceBuild,
+    ) -> Result<AnnouncedBuild> {
+        let mut segments = vec!["projects"];
+        segments.extend(project.split('/'));
+        segments.push("builds");
+        let url = self.url(&segments);
+        let what = format!("announce a build of {project}");
+        // Sent again only where it cannot have arrived: a second one would be a second build.
+        let request = || self.json(Method::POST, url.clone(), build);
+        read_json(
+            &what,
+            self.send(
+                &what,
+                &FIRST_PATIENCE_MS,
+                request,
+                reqwest::Error::is_connect,
+            )
+            .await?,
+        )
+        .await
+    }
+
+    /// One build with its jobs.
+    pub async fn build(&self, id: &str) -> Result<BuildBody> {
+        self.fetch("read the build", self.url(&["builds", id]))
+            .await
+    }
+
+    /// One job.
+    pub async fn job(&self, id: &str) -> Result<JobBody> {
+        self.fetch("read the job", self.url(&["jobs", id])).await
+    }
+
+    /// Ends a job. The same state again is not an error.
+    pub async fn finish_job(&self, id: &str, end: &FinishJob) -> Result<()> {
+        let url = self.url(&["jobs", id]);
+        self.call("finish the job", || {
+            self.json(Method::PATCH, url.clone(), end)
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Deletes an artifact.
+    pub async fn delete_artifact(&self, id: &str) -> Result<()> {
+        let url = self.url(&["artifacts", id]);
+        self.call("delete the artifact", || {
+            self.request(Method::DELETE, url.clone())
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Says where a step is; it also tells the server that the job lives.
+    pub async fn report_step(&self, job: &str, seq: u32, step: &StepReport) -> Result<()> {
+        let url = self.url(&["jobs", job, "steps", &seq.to_string()]);
+        self.call("report a step", || {
+            self.json(Method::PUT, url.clone(), step)
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Keeps a piece of a step's output, at most [`larder_protocol::OUTPUT_CHUNK_BYTES_MAX`] bytes.
+    pub async fn append_output(
+        &self,
+        job: &str,
+        seq: u32,
+        offset: u64,
+        chunk: Bytes,
+    ) -> Result<()> {
+        let mut url = self.url(&["jobs", job, "steps", &seq.to_string(), "output"]);
+        url.query_pairs_mut()
+            .append_pair("offset", &offset.to_string());
+        self.call("keep output", || {
+            self.request(Method::POST, url.clone())
+                .timeout(CALL_TIMEOUT)
+                .header(header::CONTENT_TYPE, "application/octet-stream")
+                .body(chunk.clone())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// A page of a job's artifacts, oldest first; `after` is the `next` of the page before.
+    pub async fn job_artifacts(&self, job: &str, after: Option<&str>) -> Result<ArtifactList> {
+        self.fetch(
+            "list artifacts",
+            self.page(&["jobs", job, "artifacts"], after),
+        )
+        .await
+    }
+
+    /// A page of the artifacts of all of a build's jobs, oldest first.
+    pub async fn build_artifacts(&self, build: &str, after: Option<&str>) -> Result<ArtifactList> {
+        self.fetch(
+            "list artifacts",
+            self.page(&["builds", build, "artifacts"], after),
+        )
+        .await
+    }
+
+    /// Opens an artifact's bytes.
+    pub(crate) async fn open_artifact(
+        &self,
+        artifact: &ArtifactBody,
+    ) -> Result<impl Stream<Item = Result<Bytes>> + Send + use<>> {
+        let what = format!("download {}", artifact.path);
+        let url = Url::parse(&artifact.url).map_err(|error| Error::Damaged {
+            what: what.clone(),
+            reason: format!("its url: {error}"),
+        })?;
+        let url = self.own(url);
+        // A token goes to the server that it belongs to and to nobody else.
+        let is_own = (url.scheme(), url.host(), url.port_or_known_default())
+            == (
+                self.base.scheme(),
+                self.base.host(),
+                self.base.port_or_known_default(),
+            );
+        let response = self
+            .call(&what, || {
+                let request = self.downloads.get(url.clone());
+                if is_own {
+                    request.bearer_auth(&self.token)
+                } else {
+                    request
+                }
+            })
+            .await?;
+        let address = self.base.to_string();
+        Ok(response
+            .bytes_stream()
+            .map_err(move |error| unreachable(&what, &address, &error)))
+    }
+
+    /// Sends one file; the attempt is made once, since its bytes are a stream.
+    pub(crate) async fn put_artifact<S>(
+        &self,
+        job: &str,
+        upload: Upload<'_, S>,
+    ) -> Result<ArtifactBody>
+    where
+        S: Stream<Item = std::io::Result<Bytes>> + Send + Sync + 'static,
+    {
+        let mut segments = vec!["jobs", job, "artifacts"];
+        segments.extend(upload.path.split('/'));
+        let what = format!("upload {}", upload.path);
+        let limit =
+            CALL_TIMEOUT * 2 + Duration::from_secs(upload.size / UPLOAD_BYTES_PER_SECOND_MIN);
+        let mut request = self
+            .request(Method::PUT, self.url(&segments))
+            .timeout(limit)
+            .header(header::CONTENT_LENGTH, upload.size)
+            .header("repr-digest", format!("sha-256=:{}:", upload.sha256_base64));
+        if let Some(alias) = upload.alias {
+            request = request.header(
+                "larder-alias",
+                utf8_percent_encode(alias, SEGMENT).to_string(),
+            );
+        }
+        let response = request
+            .body(reqwest::Body::wrap_stream(upload.content))
+            .send()
+            .await
+            .map_err(|error| unreachable(&what, self.base.as_str(), &error))?;
+        read_json(&what, accept(&what, response).await?).await
+    }
+
+    fn url(&self, segments: &[&str]) -> Url {
+        let encoded: Vec<String> = segments
+            .iter()
+            .map(|segment| utf8_percent_encode(segment, SEGMENT).to_string())
+            .collect();
+        let mut url = Url::clone(&self.base);
+        url.set_path(&format!(
+            "{}larder/v1/{}",
+            self.base.path(),
+            encoded.join("/")
+        ));
+        url
+    }
+
+    fn page(&self, segments: &[&str], after: Option<&str>) -> Url {
+        let mut url = self.url(segments);
+        if let Some(after) = after {
+            url.query_pairs_mut().append_pair("after", after);
+        }
+        url
+    }
+
+    /// On one machine a server may be known by another loopback name than the one it gives itself.
+    fn own(&self, mut url: Url) -> Url {
+        let same_port = url.port_or_known_default() == self.base.port_or_known_default();
+        if same_port
+            && url.scheme() == self.base.scheme()
+            && is_loopback(&url)
+            && is_loopback(&self.base)
+        {
+            // Cannot fail: both URLs have hosts.
+            let _ = url.set_host(self.base.host_str());
+        }
+        url
+    }
+
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url).bearer_auth(&self.token)
+    }
+
+    fn json(&self, method: Method, url: Url, body: &impl Serialize) -> RequestBuilder {
+        self.request(method, url).timeout(CALL_TIMEOUT).json(body)
+    }
+
+    async fn fetch<T: DeserializeOwned>(&self, what: &str, url: Url) -> Result<T> {
+        let request = || self.request(Method::GET, url.clone()).timeout(CALL_TIMEOUT);
+        read_json(what, self.call(what, request).await?).await
+    }
+
+    /// Sends an idempotent request, again and again while the server is away.
+    async fn call(&self, what: &str, request: impl Fn() -> RequestBuilder) -> Result<Response> {
+        self.send(what, &PATIENCE_MS, request, |_| true).await
+    }
+
+    async fn send(
+        &self,
+        what: &str,
+        patience_ms: &[u64],
+        request: impl Fn() -> RequestBuilder,
+        may_repeat: impl Fn(&reqwest::Error) -> bool,
+    ) -> Result<Response> {
+        let mut waits = patience_ms.iter();
+        loop {
+            let answer = request().send().await;
+            let is_final = match &answer {
+                Ok(response) => !is_passing(response.status()),
+                Err(error) => !may_repeat(error),
+            };
+            let Some(&wait) = waits.next().filter(|_| !is_final) else {
+                let response =
+                    answer.map_err(|error| unreachable(what, self.base.as_str(), &error))?;
+                return accept(what, response).await;
+            };
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+        }
+    }
+}
+
+/// Answers that a moment's patience turns into others.
+fn is_passing(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host_str() {
+        Some("localhost" | "[::1]") => true,
+        Some(host) => host
+            .parse()
+            .is_ok_and(|address: std::net::Ipv4Addr| address.is_loopback()),
+        None => false,
+    }
+}
+
+fn unreachable(what: &str, url: &str, error: &reqwest::Error) -> Error {
+    // The innermost cause is the one that says something: "connection refused".
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    Error::Unreachable {
+        what: what.to_owned(),
+        url: url.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+async fn accept(what: &str, response: Response) -> Result<Response> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let mut body = Vec::new();
+    let mut response = response;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = ERROR_BYTES_MAX - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if body.len() == ERROR_BYTES_MAX {
+            break;
+        }
+    }
+    let said = serde_json::from_slice::<ErrorBody>(&body).unwrap_or_else(|_| ErrorBody {
+        code: String::new(),
+        message: status
+            .canonical_reason()
+            .unwrap_or("no reason given")
+            .to_owned(),
+    });
+    Err(Error::Refused {
+        what: what.to_owned(),
+        status: status.as_u16(),
+        code: said.code,
+        message: said.message,
+    })
+}
+
+async fn read_json<T: DeserializeOwned>(what: &str, response: Response) -> Result<T> {
+    let damaged = |reason: String| Error::Damaged {
+        what: what.to_owned(),
+        reason,
+    };
+    let body = response
+        .bytes()
+        .await
+        .map_err(|error| damaged(error.to_string()))?;
+    serde_json::from_slice(&body).map_err(|error| damaged(format!("the server's answer: {error}")))
+}

@@ -1,0 +1,184 @@
+//! Builds and jobs live and end.
+
+use crate::support::{OPERATOR, TestStore, slug};
+use larder_core::Error;
+use larder_core::model::{BuildState, EndState, JobState, NewBuild, NewJob, Principal};
+
+#[tokio::test]
+async fn nodes_of_a_job_share_a_number_and_jobs_are_numbered_as_they_start() {
+    let store = TestStore::open();
+    let first = store
+        .build(NewBuild::default(), &[("test", 2), ("lint", 1)])
+        .await;
+    let numbers: Vec<_> = first
+        .nodes
+        .iter()
+        .map(|node| (node.job.number, node.job.index))
+        .collect();
+    assert_eq!(numbers, [(Some(1), 0), (Some(1), 1), (Some(2), 0)]);
+    let second = store.build(NewBuild::default(), &[("test", 1)]).await;
+    assert_eq!(second.build.number, 2);
+    assert_eq!(second.nodes[0].job.number, Some(3));
+}
+
+#[tokio::test]
+async fn a_queued_job_gets_its_number_when_it_starts() {
+    let store = TestStore::open();
+    let queued = NewJob {
+        name: "later".into(),
+        parallelism: 2,
+        queued: true,
+    };
+    let builds = &store.larder.builds;
+    let announced = builds
+        .announce(OPERATOR, &slug(), NewBuild::default(), vec![queued])
+        .await
+        .unwrap();
+    assert!(
+        announced
+            .nodes
+            .iter()
+            .all(|node| node.job.number.is_none() && node.job.state == JobState::Queued)
+    );
+    store.build(NewBuild::default(), &[("now", 1)]).await;
+    let jobs = &store.larder.jobs;
+    let started = jobs
+        .start(OPERATOR, announced.nodes[1].job.id)
+        .await
+        .unwrap();
+    assert_eq!(
+        (started.number, started.state),
+        (Some(2), JobState::Running)
+    );
+    let sibling = jobs
+        .start(OPERATOR, announced.nodes[0].job.id)
+        .await
+        .unwrap();
+    assert_eq!(sibling.number, Some(2), "nodes of one job share a number");
+}
+
+#[tokio::test]
+async fn announcing_again_gives_the_same_build_and_adds_what_it_lacks() {
+    let store = TestStore::open();
+    let new = NewBuild {
+        external_id: Some("run-7".into()),
+        ..NewBuild::default()
+    };
+    let first = store.build(new.clone(), &[("test", 2)]).await;
+    let again = store.build(new, &[("test", 2), ("lint", 1)]).await;
+    assert_eq!(again.build.id, first.build.id);
+    assert_eq!(again.nodes.len(), 3);
+    assert_eq!(again.nodes[0].job.id, first.nodes[0].job.id);
+    assert_ne!(again.nodes[0].token, first.nodes[0].token);
+}
+
+#[tokio::test]
+async fn a_build_ends_with_its_last_job_and_as_its_worst() {
+    let store = TestStore::open();
+    let announced = store
+        .build(NewBuild::default(), &[("a", 1), ("b", 1)])
+        .await;
+    let jobs = &store.larder.jobs;
+    let state = async || {
+        store
+            .larder
+            .builds
+            .build(OPERATOR, announced.build.id)
+            .await
+            .unwrap()
+            .state
+    };
+    jobs.finish(
+        OPERATOR,
+        announced.nodes[0].job.id,
+        EndState::Failed,
+        Some(2),
+    )
+    .await
+    .unwrap();
+    assert_eq!(state().await, BuildState::Running);
+    jobs.finish(
+        OPERATOR,
+        announced.nodes[1].job.id,
+        EndState::Passed,
+        Some(0),
+    )
+    .await
+    .unwrap();
+    assert_eq!(state().await, BuildState::Failed);
+    let again = jobs
+        .finish(
+            OPERATOR,
+            announced.nodes[1].job.id,
+            EndState::Passed,
+            Some(0),
+        )
+        .await;
+    assert!(again.is_ok(), "the same state again is no error");
+    let other = jobs
+        .finish(OPERATOR, announced.nodes[1].job.id, EndState::Failed, None)
+        .await;
+    assert!(matches!(other, Err(Error::Conflict(_))));
+}
+
+#[tokio::test]
+async fn a_job_that_is_not_heard_of_times_out_and_one_that_is_does_not() {
+    let store = TestStore::open();
+    let announced = store
+        .build(NewBuild::default(), &[("quiet", 1), ("loud", 1)])
+        .await;
+    let (quiet, loud) = (&announced.nodes[0].job, &announced.nodes[1].job);
+    store.clock.advance_ms(50 * 60 * 1000);
+    store.larder.jobs.hear(OPERATOR, loud.id).await.unwrap();
+    store.clock.advance_ms(11 * 60 * 1000);
+    assert_eq!(store.larder.jobs.time_out_unheard().await.unwrap(), 1);
+    let state = async |id| store.larder.jobs.job(OPERATOR, id).await.unwrap().job.state;
+    assert_eq!(state(quiet.id).await, JobState::TimedOut);
+    assert_eq!(state(loud.id).await, JobState::Running);
+}
+
+#[tokio::test]
+async fn the_token_of_a_job_dies_ten_minutes_after_the_job() {
+    let store = TestStore::open();
+    let announced = store.build(NewBuild::default(), &[("build", 1)]).await;
+    let (token, job) = (&announced.nodes[0].token, &announced.nodes[0].job);
+    let access = &store.larder.access;
+    assert!(matches!(
+        access.authenticate(token).await,
+        Ok(Principal::Job(_))
+    ));
+    store
+        .larder
+        .jobs
+        .finish(OPERATOR, job.id, EndState::Passed, None)
+        .await
+        .unwrap();
+    store.clock.advance_ms(10 * 60 * 1000 - 1);
+    assert!(access.authenticate(token).await.is_ok());
+    store.clock.advance_ms(1);
+    assert!(matches!(
+        access.authenticate(token).await,
+        Err(Error::InvalidToken(_))
+    ));
+}
+
+#[tokio::test]
+async fn an_unknown_project_is_made_for_who_may_make_it_and_missing_for_others() {
+    let store = TestStore::open();
+    let admin = store.user("ada", false).await;
+    let admin = store.larder.access.authenticate(&admin).await.unwrap();
+    let announce = async |who: &Principal| {
+        let builds = &store.larder.builds;
+        builds
+            .announce(who, &slug(), NewBuild::default(), Vec::new())
+            .await
+    };
+    assert!(matches!(
+        announce(&Principal::Anonymous).await,
+        Err(Error::Unauthenticated)
+    ));
+    assert!(announce(&admin).await.is_ok());
+    let stranger = store.user("bob", false).await;
+    let stranger = store.larder.access.authenticate(&stranger).await.unwrap();
+    assert!(matches!(announce(&stranger).await, Err(Error::NotFound(_))));
+}

@@ -1,0 +1,114 @@
+//! A store in a folder that goes with it.
+
+use futures_util::StreamExt as _;
+use larder_core::clock::{Clock, Timestamp};
+use larder_core::model::{
+    Artifact, ArtifactPath, Job, NewArtifact, NewBuild, NewJob, Principal, ProjectSlug, Scopes,
+};
+use larder_core::{Announced, Error, Incoming, Kept, Larder, NewTokenRequest, Settings};
+
+pub(crate) const OPERATOR: &Principal = &Principal::Operator;
+
+pub(crate) struct TestStore {
+    pub(crate) larder: Larder,
+    pub(crate) clock: Clock,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl TestStore {
+    pub(crate) fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(Timestamp(1_800_000_000_000));
+        let larder = Larder::open(Settings::in_folder(folder.path()), clock.clone()).unwrap();
+        Self {
+            larder,
+            clock,
+            folder,
+        }
+    }
+
+    pub(crate) async fn build(&self, new: NewBuild, jobs: &[(&str, u32)]) -> Announced {
+        let jobs = jobs
+            .iter()
+            .map(|(name, parallelism)| NewJob {
+                name: (*name).to_owned(),
+                parallelism: *parallelism,
+                queued: false,
+            })
+            .collect();
+        let slug = slug();
+        self.larder
+            .builds
+            .announce(OPERATOR, &slug, new, jobs)
+            .await
+            .unwrap()
+    }
+
+    /// A build of one running job.
+    pub(crate) async fn job(&self) -> Job {
+        self.build(NewBuild::default(), &[("build", 1)])
+            .await
+            .nodes
+            .remove(0)
+            .job
+    }
+
+    pub(crate) async fn keep(&self, job: &Job, path: &str, bytes: &[u8]) -> Result<Kept, Error> {
+        let new = NewArtifact::new(ArtifactPath::parse(path).unwrap(), "text/plain");
+        let incoming = Incoming::from_bytes(bytes.to_vec());
+        self.larder
+            .artifacts
+            .keep(OPERATOR, job.id, new, incoming)
+            .await
+    }
+
+    pub(crate) async fn bytes(&self, artifact: &Artifact) -> Result<Vec<u8>, Error> {
+        let readable = self
+            .larder
+            .artifacts
+            .readable(OPERATOR, artifact.id)
+            .await?;
+        let mut stream = self.larder.artifacts.open(&readable, None).await?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|error| Error::Unavailable(error.to_string()))?;
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    /// A user with a personal token of every scope.
+    pub(crate) async fn user(&self, name: &str, admin: bool) -> String {
+        self.larder
+            .access
+            .create_user(OPERATOR, name, admin)
+            .await
+            .unwrap();
+        let request = NewTokenRequest {
+            user: name.to_owned(),
+            description: String::new(),
+            scopes: Scopes::all(),
+            project: None,
+            expires_at: None,
+        };
+        self.larder
+            .access
+            .issue_token(OPERATOR, request)
+            .await
+            .unwrap()
+            .secret
+    }
+
+    /// Files of blobs on the disk.
+    pub(crate) fn blob_files(&self) -> Vec<std::path::PathBuf> {
+        let folders = std::fs::read_dir(self.folder.path().join("blobs")).unwrap();
+        folders
+            .flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap())
+            .map(|file| file.unwrap().path())
+            .collect()
+    }
+}
+
+pub(crate) fn slug() -> ProjectSlug {
+    ProjectSlug::parse("github/acme/demo").unwrap()
+}

@@ -1,0 +1,36 @@
+//! What a server does by itself: jobs that are not heard of any more time out, and what nothing needs is freed.
+
+use larder_core::Larder;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Sweeps every `interval` until `stop`.
+pub(crate) async fn sweep(larder: Larder, interval: Duration, stop: CancellationToken) {
+    loop {
+        sweep_once(&larder).await;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(interval) => {}
+        }
+    }
+}
+
+async fn sweep_once(larder: &Larder) {
+    match larder.jobs.time_out_unheard().await {
+        Ok(0) => {}
+        Ok(jobs) => tracing::info!(jobs, "jobs timed out that were not heard of"),
+        Err(error) => tracing::error!(%error, "time out jobs"),
+    }
+    match larder.collect_garbage().await {
+        Ok(swept) if swept == larder_core::Swept::default() => {}
+        Ok(swept) => {
+            let larder_core::Swept {
+                abandoned,
+                freed,
+                orphans,
+            } = swept;
+            tracing::info!(abandoned, freed, orphans, "freed what nothing needs");
+        }
+        Err(error) => tracing::error!(%error, "collect garbage"),
+    }
+}

@@ -1,0 +1,303 @@
+//! Every key that exists: its name, what it may be, what it is when not set, and what it means.
+
+/// One setting.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// `section.key`, or the key alone at the top level.
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// The default as TOML, if there is one.
+    pub(super) default: Option<&'static str>,
+    /// A value as TOML for the example file, where there is no default.
+    pub(super) example: &'static str,
+    /// Ends the sentence "allowed is …".
+    pub(super) allowed: &'static str,
+    /// For the people who set it.
+    pub(super) meaning: &'static str,
+}
+
+/// How a value is written in the environment, and whether it may be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    /// Never shown.
+    Secret,
+    /// A whole number of at least so much.
+    Number {
+        least: i64,
+    },
+    /// `true` or `false`.
+    Flag,
+    /// In the environment: with commas between.
+    List,
+}
+
+impl Key {
+    /// The variable that sets the key.
+    pub(super) fn variable(&self) -> String {
+        format!(
+            "{VARIABLE_PREFIX}{}",
+            self.name.to_ascii_uppercase().replace('.', "__")
+        )
+    }
+
+    /// The section, empty at the top level, and the key in it.
+    pub(super) fn section_and_key(&self) -> (&'static str, &'static str) {
+        self.name.split_once('.').unwrap_or(("", self.name))
+    }
+
+    pub(super) fn named(name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+}
+
+/// What our variables begin with. `LARDER_URL`, `LARDER_TOKEN` and `LARDER_JOB` are the client's and none of ours.
+pub(super) const VARIABLE_PREFIX: &str = "LARDER__";
+
+const SECONDS: &str = "a whole number of seconds, 1 or more";
+const ADDRESS: &str = "an IP address and a port, like \"127.0.0.1:7878\"; port 0 picks a free one";
+
+const fn text(
+    name: &'static str,
+    example: &'static str,
+    allowed: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key {
+        name,
+        kind: Kind::Text,
+        default: None,
+        example,
+        allowed,
+        meaning,
+    }
+}
+
+const fn secret(name: &'static str, allowed: &'static str, meaning: &'static str) -> Key {
+    Key {
+        name,
+        kind: Kind::Secret,
+        default: None,
+        example: "\"…\"",
+        allowed,
+        meaning,
+    }
+}
+
+const fn number(
+    name: &'static str,
+    default: &'static str,
+    allowed: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key {
+        name,
+        kind: Kind::Number { least: 1 },
+        default: Some(default),
+        example: default,
+        allowed,
+        meaning,
+    }
+}
+
+const fn flag(name: &'static str, meaning: &'static str) -> Key {
+    let default = Some("false");
+    Key {
+        name,
+        kind: Kind::Flag,
+        default,
+        example: "false",
+        allowed: "true or false",
+        meaning,
+    }
+}
+
+impl Key {
+    const fn or(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self.example = default;
+        self
+    }
+
+    const fn at_least(mut self, least: i64) -> Self {
+        self.kind = Kind::Number { least };
+        self
+    }
+
+    const fn list(mut self) -> Self {
+        self.kind = Kind::List;
+        self
+    }
+}
+
+/// Top level first, then section by section.
+pub(super) const KEYS: &[Key] = &[
+    text(
+        "data",
+        "",
+        "a path",
+        "The directory of the embedded store. It is made when it is missing; one server at a time owns it.",
+    )
+    .or("\"./larder-data\""),
+    text("listen", "", ADDRESS, "Where requests are answered.").or("\"127.0.0.1:7878\""),
+    text(
+        "public_url",
+        "\"https://larder.example\"",
+        "a URL that begins with http:// or https://, perhaps with a path, without user, query and fragment",
+        "Where users reach the server; every link that it gives begins with it, and only its host is answered. \
+         Without it, the listening address. Behind a proxy it may have a path.",
+    ),
+    text(
+        "content_url",
+        "\"https://{n}-{project}-{vcs}.artifacts.example\"",
+        "a URL as for public_url with another host, or one whose host begins with a label that has {n}, {project} \
+         and {vcs} in it",
+        "A host of its own for the files of users, so that no page that a build made shares an origin with ours; \
+         with the wildcard form, not even with the pages of another job. Use a host under another registrable \
+         domain than public_url's. Without it, files are shown on the main host in a sandbox.",
+    ),
+    text(
+        "trusted_proxies",
+        "",
+        "a list of IP addresses and ranges, like [\"10.0.0.0/8\", \"::1\"]",
+        "Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+    )
+    .or("[]")
+    .list(),
+    flag(
+        "allow_plaintext",
+        "Allows listening to the network without TLS and without a proxy: tokens and files are then readable on \
+         the way.",
+    ),
+    text(
+        "serve_html",
+        "",
+        "\"render\" or \"text\"",
+        "Whether HTML, scripts, style sheets and XML of users are shown as pages (in a sandbox) or as text.",
+    )
+    .or("\"render\""),
+    flag(
+        "auto_create_projects",
+        "Whether announcing a build of an unknown project makes it (private). Otherwise only tokens with the scope \
+         `admin` can.",
+    ),
+    text(
+        "tls.cert",
+        "\"/etc/larder/fullchain.pem\"",
+        "a path of a PEM file, together with tls.key",
+        "The certificate chain, the server's own certificate first. With it, TLS 1.2 and 1.3 are spoken.",
+    ),
+    text(
+        "tls.key",
+        "\"/etc/larder/privkey.pem\"",
+        "a path of a PEM file, together with tls.cert",
+        "The private key of the certificate.",
+    ),
+    text(
+        "metrics.listen",
+        "\"127.0.0.1:7879\"",
+        ADDRESS,
+        "Where `GET /metrics` answers in Prometheus' text form, without a token. Nowhere when not set.",
+    ),
+    text(
+        "log.format",
+        "",
+        "\"text\" or \"json\"",
+        "Log lines for people, or one JSON object per line. They go to the standard error output.",
+    )
+    .or("\"text\""),
+    text(
+        "log.level",
+        "",
+        "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
+        "How much is logged; `info` has a line per request.",
+    )
+    .or("\"info\""),
+    number(
+        "limits.max_file_bytes",
+        "3_000_000_000",
+        "a whole number of bytes, 1 or more",
+        "The largest file that is kept. The default is the limit that CircleCI documents.",
+    ),
+    number(
+        "limits.max_connections",
+        "4096",
+        "a whole number, 1 or more",
+        "So many connections are open at once; more wait.",
+    ),
+    number(
+        "limits.header_timeout_s",
+        "10",
+        SECONDS,
+        "From the first byte of a request's head to its last. A head that trickles is answered with 408.",
+    ),
+    number(
+        "limits.body_idle_timeout_s",
+        "30",
+        SECONDS,
+        "How long an upload may pause. Waits together may be longer only for clients that send 1 KiB per second \
+         on average.",
+    ),
+    number("limits.write_timeout_s", "60", SECONDS, "How long a client may take nothing of its answer."),
+    number("limits.idle_timeout_s", "60", SECONDS, "How long a connection may stay open between two requests."),
+    number(
+        "limits.drain_timeout_s",
+        "30",
+        "a whole number of seconds",
+        "What answers on their way get when the server is told to stop.",
+    )
+    .at_least(0),
+    number(
+        "limits.invalid_tokens_per_minute",
+        "60",
+        "a whole number, 1 or more",
+        "So many unknown tokens may come from one address (IPv6: one /64) in a minute; more are answered with 429. \
+         Requests with valid tokens are not counted.",
+    ),
+    text(
+        "database.url",
+        "\"sqlite:/var/lib/larder/larder.db\"",
+        "sqlite:PATH (postgres://… is not built yet)",
+        "Where the rows are. Without it, a file in `data`.",
+    ),
+    text(
+        "blobs.url",
+        "\"file:/var/lib/larder/blobs\"",
+        "file:DIR (s3://BUCKET/PREFIX is not built yet)",
+        "Where the bytes are. Without it, a directory in `data`.",
+    ),
+    text(
+        "blobs.endpoint",
+        "\"https://s3.example\"",
+        "a URL that begins with http:// or https://",
+        "The S3 service. Not used yet.",
+    ),
+    text("blobs.region", "\"us-east-1\"", "the name of a region", "The S3 region. Not used yet."),
+    secret("blobs.access_key", "a text", "The name of the S3 access key. Not used yet."),
+    secret("blobs.secret_key", "a text", "The S3 access key. Not used yet."),
+    number(
+        "retention.job_lease_s",
+        "3600",
+        SECONDS,
+        "A job that is not heard of for so long has timed out. Uploads, output and heartbeats count.",
+    ),
+    number(
+        "retention.upload_lease_s",
+        "86400",
+        SECONDS,
+        "An announced upload that has not finished after so long has failed.",
+    ),
+    number(
+        "retention.undo_window_s",
+        "600",
+        "a whole number of seconds",
+        "How long a deletion on the pages can be taken back. Deletions through an API are final.",
+    )
+    .at_least(0),
+    number(
+        "retention.sweep_interval_s",
+        "60",
+        SECONDS,
+        "How often the sweeper looks for what has expired and frees its bytes.",
+    ),
+];

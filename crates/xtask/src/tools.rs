@@ -1,0 +1,144 @@
+//! Programs of other people that some parts need: one function for each, which finds or installs it.
+
+use crate::process;
+use anyhow::{Context, Result, bail};
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Once;
+
+/// Where something that a part needs is, or why the part cannot run here.
+#[derive(Debug)]
+pub(crate) enum Found<T> {
+    Here(T),
+    /// The reason, for the closing table.
+    Missing(String),
+}
+
+/// Programs that are a Debian package of the same name.
+///
+/// As root, missing ones are installed; where the package manager is there and fails, so does the run.
+pub(crate) fn debian(programs: &[&str]) -> Result<Found<()>> {
+    let missing: Vec<&str> = programs
+        .iter()
+        .copied()
+        .filter(|program| process::find(program).is_none())
+        .collect();
+    if missing.is_empty() {
+        return Ok(Found::Here(()));
+    }
+    if !is_root()? || process::find("apt-get").is_none() {
+        return Ok(Found::Missing(format!("needs {}", missing.join(", "))));
+    }
+    install(&missing)?;
+    match missing
+        .iter()
+        .find(|program| process::find(program).is_none())
+    {
+        Some(program) => {
+            bail!("the package {program} is installed, and still there is no program {program}")
+        }
+        None => Ok(Found::Here(())),
+    }
+}
+
+/// `cargo-deny`, which checks licences, duplicates and sources of dependencies.
+///
+/// Built without optimisation (a minute on two cores) and kept in the user's cache, so once per machine.
+pub(crate) fn cargo_deny() -> Result<Found<PathBuf>> {
+    if let Some(program) = process::find("cargo-deny") {
+        return Ok(Found::Here(program));
+    }
+    let cache = cache()?;
+    let program = cache.join("bin").join("cargo-deny");
+    if !program.is_file() {
+        let mut install = process::command(process::cargo());
+        install
+            .args([
+                "install",
+                "cargo-deny",
+                "--locked",
+                "--debug",
+                "--quiet",
+                "--root",
+            ])
+            .arg(&cache);
+        install.env("CARGO_TARGET_DIR", cache.join("build"));
+        process::run(&mut install)?;
+        fs::remove_dir_all(cache.join("build"))
+            .context("remove what the build of cargo-deny left")?;
+    }
+    Ok(Found::Here(program))
+}
+
+/// nginx, with which `bench` compares; unpacked beside our other tools, because its package would start a server.
+pub(crate) fn nginx() -> Result<PathBuf> {
+    if let Some(program) = process::find("nginx") {
+        return Ok(program);
+    }
+    let cache = cache()?.join("nginx");
+    let program = cache.join("usr/sbin/nginx");
+    if !program.is_file() {
+        fs::create_dir_all(&cache).with_context(|| format!("make {}", cache.display()))?;
+        process::run(
+            process::command("apt-get")
+                .args(["download", "nginx"])
+                .current_dir(&cache),
+        )?;
+        let unpack = "dpkg --extract nginx_*.deb . && rm nginx_*.deb";
+        process::run(
+            process::command("sh")
+                .args(["-c", unpack])
+                .current_dir(&cache),
+        )?;
+    }
+    Ok(program)
+}
+
+/// Whether we are root, for tests and packages that need it.
+pub(crate) fn is_root() -> Result<bool> {
+    let output = process::command("id")
+        .arg("-u")
+        .output()
+        .context("ask `id -u` who we are")?;
+    Ok(output.stdout.trim_ascii() == b"0")
+}
+
+/// A folder for what is built once per machine; outside `target/`, so that `cargo clean` keeps it.
+fn cache() -> Result<PathBuf> {
+    let base = env::var_os("XDG_CACHE_HOME")
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from);
+    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let base = base
+        .or_else(home)
+        .context("find a folder for tools: set HOME or XDG_CACHE_HOME")?;
+    Ok(base.join("larder-xtask"))
+}
+
+/// Installs Debian packages; the lists are brought up to date once.
+fn install(packages: &[&str]) -> Result<()> {
+    static UPDATE: Once = Once::new();
+    let mut updated = Ok(());
+    UPDATE.call_once(|| {
+        updated = process::run(process::command("apt-get").args(["update", "--quiet"]));
+    });
+    updated?;
+    let mut install = process::command("apt-get");
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    process::run(
+        install
+            .args(["install", "--yes", "--quiet", "--no-install-recommends"])
+            .args(packages),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_that_are_there_need_no_package() {
+        assert!(matches!(debian(&["sh", "ls"]), Ok(Found::Here(()))));
+    }
+}
