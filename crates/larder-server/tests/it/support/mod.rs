@@ -6,7 +6,8 @@ use http_body_util::BodyExt as _;
 use larder_core::clock::{Clock, Timestamp};
 use larder_core::model::{Principal, ProjectSlug, Role, Scopes};
 use larder_core::{Larder, NewTokenRequest, Settings};
-use larder_server::app::{Addresses, App};
+use larder_server::app::{App, AppSettings};
+use larder_server::config::ServeHtml;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -76,11 +77,12 @@ impl TestLarder {
         let mut settings = Settings::in_folder(folder.path().join("home/data"));
         change(&mut settings);
         let larder = Larder::open(settings, Clock::manual(START)).unwrap();
-        let addresses = Addresses {
-            public_url: "https://larder.example".into(),
+        let settings = AppSettings {
+            public_url: "https://larder.example".parse().unwrap(),
             content_url: None,
+            serve_html: ServeHtml::Render,
         };
-        let app = App::new(larder.clone(), addresses);
+        let app = App::new(larder.clone(), settings);
         let test = Self {
             larder,
             app,
