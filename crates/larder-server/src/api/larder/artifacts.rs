@@ -1,7 +1,7 @@
 //! Artifacts: kept by a plain PUT, listed, sent, deleted.
 
 use crate::api::larder::auth::Caller;
-use crate::api::larder::error::Error;
+use crate::api::larder::error::{Error, range_not_satisfiable};
 use crate::api::larder::extract::{Id as _, Json, Path, Query, cursor, page_size, words};
 use crate::api::larder::upload::new_artifact;
 use crate::app::App;
@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use larder_core::clock::Timestamp;
 use larder_core::model::{Artifact, ArtifactId, ArtifactState, BuildId, JobId, Principal};
-use larder_core::{ArtifactFilter, DeletingScope, Holder};
+use larder_core::{ArtifactFilter, DeletingScope, Holder, Readable};
 use larder_protocol::{ArtifactBody, ArtifactList, ArtifactState as StateWord};
 use serde::Deserialize;
 
@@ -58,7 +58,7 @@ pub(super) async fn content_by_path(
         .artifacts
         .readable_by_path(&who, &found.build, &found.job, &path)
         .await?;
-    Ok(download::send(&app, &wish, &readable).await?)
+    send(&app, &wish, &readable).await
 }
 
 /// `DELETE /larder/v1/jobs/{id}/artifacts/{*path}`: the newest finished one of that path or alias.
@@ -101,7 +101,7 @@ pub(super) async fn content(
         .artifacts
         .readable(&who, ArtifactId::of(&id)?)
         .await?;
-    Ok(download::send(&app, &wish, &readable).await?)
+    send(&app, &wish, &readable).await
 }
 
 /// `DELETE /larder/v1/artifacts/{id}`; needs `delete_artifacts`.
@@ -151,6 +151,14 @@ pub(super) struct Wanted {
     path: Option<String>,
     after: Option<String>,
     limit: Option<u32>,
+}
+
+async fn send(app: &App, wish: &Wish, readable: &Readable) -> Result<Response, Error> {
+    let response = download::send(app, wish, readable).await?;
+    if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+        return Ok(range_not_satisfiable(&response));
+    }
+    Ok(response)
 }
 
 async fn page(

@@ -104,6 +104,23 @@ pub(super) fn no_such_route() -> Response {
     refuse(StatusCode::NOT_FOUND, "no_such_route", message.into())
 }
 
+/// 416 in this API's form, from a bare one that knows how long the content is.
+pub(super) fn range_not_satisfiable(bare: &Response) -> Response {
+    let message =
+        "No byte of the range is there; the header Content-Range says how long the content is.";
+    let mut response = refuse(
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        "range_not_satisfiable",
+        message.into(),
+    );
+    if let Some(length) = bare.headers().get(header::CONTENT_RANGE) {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_RANGE, length.clone());
+    }
+    response
+}
+
 fn refuse(status: StatusCode, code: &str, message: String) -> Response {
     (
         status,

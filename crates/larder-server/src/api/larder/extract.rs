@@ -23,12 +23,6 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 
     async fn from_request(request: Request, _app: &App) -> Result<Self, Error> {
         let bytes = whole("The JSON body", request.into_body(), JSON_BYTES_MAX).await?;
-        // An array would be read as the fields in their order, which nobody means.
-        if bytes.trim_ascii_start().starts_with(b"[") {
-            return Err(Error::invalid(
-                "The JSON body cannot be read: expected an object, not an array",
-            ));
-        }
         parse_json(&bytes).map(Self)
     }
 }
@@ -39,8 +33,14 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// Reads JSON; the error names the field and the place.
+/// Reads a JSON object; the error names the field and the place.
 pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    // An array would be read as the fields in their order, which nobody means.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(Error::invalid(
+            "The JSON body cannot be read: expected an object, not an array",
+        ));
+    }
     match axum::Json::from_bytes(bytes) {
         Ok(axum::Json(value)) => Ok(value),
         Err(rejection) => {

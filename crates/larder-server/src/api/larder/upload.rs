@@ -1,6 +1,7 @@
 //! What the path and the headers of a PUT say of the file that follows.
 
 use crate::api::larder::error::Error;
+use crate::http::content_type::content_type_of;
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
@@ -8,8 +9,6 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use larder_core::model::{ArtifactPath, NewArtifact, Sha256Digest};
 use percent_encoding::percent_decode_str;
 
-/// Of files that nothing is known about.
-const UNKNOWN_TYPE: &str = "application/octet-stream";
 /// Longest media type in bytes.
 const MEDIA_TYPE_BYTES_MAX: usize = 255;
 /// Standard alphabet; some clients leave the padding out.
@@ -23,7 +22,7 @@ pub(super) fn new_artifact(path: &str, headers: &HeaderMap) -> Result<NewArtifac
     let path = ArtifactPath::parse(path)?;
     let content_type = match client_type(headers)? {
         Some(given) => given,
-        None => type_of_name(path.file_name()),
+        None => content_type_of(path.as_str()),
     };
     let new = NewArtifact::new(path, content_type);
     Ok(NewArtifact {
@@ -141,22 +140,6 @@ fn is_media_type(essence: &str) -> bool {
         .is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
 }
 
-/// The media type that an extension stands for.
-fn type_of_name(name: &str) -> String {
-    let extension = name
-        .rsplit_once('.')
-        .map_or("", |(_, extension)| extension)
-        .to_ascii_lowercase();
-    match extension.as_str() {
-        // As CircleCI documents them.
-        "gz" | "tgz" => "application/x-gzip".to_owned(),
-        other => mime_guess::from_ext(other)
-            .first_raw()
-            .unwrap_or(UNKNOWN_TYPE)
-            .to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,8 +225,7 @@ mod tests {
         check_type(Some("nonsense"), "a.json", "application/json");
         check_type(None, "dist/app.tar.gz", "application/x-gzip");
         check_type(None, "dist/app.TGZ", "application/x-gzip");
-        check_type(None, "core.1234", UNKNOWN_TYPE);
-        check_type(None, "json", UNKNOWN_TYPE);
+        check_type(None, "core.1234", "application/octet-stream");
         assert!(
             new_artifact(
                 "a",

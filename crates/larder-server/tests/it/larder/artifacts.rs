@@ -55,6 +55,7 @@ async fn a_kept_file_is_described_and_comes_back() {
             .await
             .is(200);
         assert!(head.body.is_empty());
+        assert_eq!(head.header("content-length"), "3");
     }
     let job = running
         .test
@@ -195,4 +196,22 @@ async fn deleting_by_id_is_done_once() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_range_is_sent_alone_and_one_outside_is_refused_with_the_length() {
+    let running = Running::start().await;
+    running.keep("a", "0123456789").await;
+    let path = running.artifact("a");
+    let range = async |value: &str| {
+        let headers = [("range", value)];
+        running
+            .test
+            .send_with(&running.writer, Method::GET, &path, &headers, "")
+            .await
+    };
+    assert_eq!(&range("bytes=2-4").await.is(206).body[..], b"234");
+    let outside = range("bytes=10-").await;
+    let outside = outside.refused(416, "range_not_satisfiable", "Content-Range");
+    assert_eq!(outside.header("content-range"), "bytes */10");
 }

@@ -155,9 +155,15 @@ async fn more_jobs_are_added_once_by_list_or_alone() {
         .refused(400, "invalid", "unknown field `job`");
     running
         .test
-        .post(&running.writer, &path, "[]")
+        .post(&running.writer, &path, r#"["x"]"#)
         .await
-        .refused(400, "invalid", "");
+        .refused(400, "invalid", "expected an object");
+    let deep = format!(r#"{{"name":{}"#, "[".repeat(100_000));
+    running
+        .test
+        .post(&running.writer, &path, deep)
+        .await
+        .refused(400, "invalid", "recursion limit");
 }
 
 #[tokio::test]
@@ -247,7 +253,10 @@ async fn mistakes_in_a_body_are_named_and_nothing_is_made() {
         (r#"{"branch":"a\u0000b"}"#, "branch"),
         (&long, "message: must be at most 4096 bytes"),
         (&deep, "expected an object"),
-        (&format!(r#"{{"jobs":{deep}"#), "recursion limit"),
+        (
+            &format!(r#"{{"jobs":{deep}"#),
+            "jobs[0][0]: invalid type: sequence",
+        ),
         ("{\"branch\":\"\u{fffd}\"", "EOF"),
     ];
     for (body, says) in mistakes {

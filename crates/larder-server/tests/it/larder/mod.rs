@@ -37,12 +37,12 @@ impl Running {
             &json!({ "branch": "main", "jobs": [{ "name": "build" }] }),
         )
         .await;
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let string = |value: &Value| value.as_str().unwrap().to_owned();
         let job = &announced["jobs"][0];
-        let (id, token) = (text(&job["id"]), text(&job["token"]));
+        let (id, token) = (string(&job["id"]), string(&job["token"]));
         Self {
             test,
-            build: text(&announced["id"]),
+            build: string(&announced["id"]),
             job: id,
             job_token: token,
             writer,

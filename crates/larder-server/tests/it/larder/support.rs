@@ -77,12 +77,12 @@ impl TestLarder {
         let mut settings = Settings::in_folder(folder.path().join("home/data"));
         change(&mut settings);
         let larder = Larder::open(settings, Clock::manual(START)).unwrap();
-        let addresses = AppSettings {
+        let settings = AppSettings {
             public_url: "https://larder.example".parse().unwrap(),
             content_url: None,
             serve_html: ServeHtml::Render,
         };
-        let app = App::new(larder.clone(), addresses);
+        let app = App::new(larder.clone(), settings);
         let test = Self {
             larder,
             app,

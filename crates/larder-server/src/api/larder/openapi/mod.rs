@@ -1,6 +1,8 @@
 //! `GET /larder/v1/openapi.json`: this API for machines. One line for each route; a test holds the table of routes and
 //! this document together. It is no secret and the only thing here that needs no token.
 
+mod routes;
+
 use crate::api::larder::extract::Json;
 use crate::app::App;
 use axum::extract::State;
@@ -35,6 +37,7 @@ enum Shape {
 }
 
 /// One route.
+#[derive(Clone)]
 struct Route {
     method: HttpMethod,
     path: &'static str,
@@ -48,7 +51,7 @@ struct Route {
 
 fn openapi(public_url: &str) -> OpenApi {
     let mut paths = Paths::new();
-    for route in routes() {
+    for route in routes::all() {
         paths.add_path_operation(route.path, vec![route.method.clone()], route.operation());
     }
     let about = "Announce builds and jobs from any CI, keep their files, and list, fetch and delete them. \
@@ -65,148 +68,6 @@ fn openapi(public_url: &str) -> OpenApi {
         .paths(paths)
         .components(Some(components().build()))
         .build()
-}
-
-/// Every route with what it takes and gives. A 401 goes with all but the document itself.
-fn routes() -> Vec<Route> {
-    use HttpMethod::{Delete, Get, Patch, Post, Put};
-    use Shape::{Bytes, Json, Nothing, Text};
-    let route = Route::new;
-    vec![
-        route(Get, "/larder/v1/openapi.json", "This document").gives(200, Json("object")),
-        route(
-            Get,
-            "/larder/v1/projects",
-            "All projects that the caller has a role on",
-        )
-        .gives(200, Json("ProjectList"))
-        .refuses(&[403]),
-        route(Get, "/larder/v1/projects/{vcs}/{org}/{name}", "One project")
-            .gives(200, Json("ProjectBody"))
-            .refuses(&[400, 404]),
-        route(
-            Post,
-            "/larder/v1/projects/{vcs}/{org}/{name}/builds",
-            "Announce a build; idempotent by external_id",
-        )
-        .takes(Json("AnnounceBuild"))
-        .gives(201, Json("AnnouncedBuild"))
-        .refuses(&[400, 403, 404, 413]),
-        route(
-            Get,
-            "/larder/v1/projects/{vcs}/{org}/{name}/builds",
-            "Builds of a project, newest first",
-        )
-        .query(&["state", "branch", "before", "limit"])
-        .gives(200, Json("BuildList"))
-        .refuses(&[400, 403, 404]),
-        route(Get, "/larder/v1/builds/{id}", "One build with its jobs")
-            .gives(200, Json("BuildBody"))
-            .refuses(&[403, 404]),
-        route(
-            Post,
-            "/larder/v1/builds/{id}/jobs",
-            "More jobs, or one job by itself; idempotent by name",
-        )
-        .takes(Json("AddJobs"))
-        .gives(200, Json("AnnouncedJobs"))
-        .refuses(&[400, 403, 404, 413]),
-        route(
-            Get,
-            "/larder/v1/builds/{id}/artifacts",
-            "Artifacts of all jobs of a build, oldest first",
-        )
-        .query(&["state", "path", "after", "limit"])
-        .gives(200, Json("ArtifactList"))
-        .refuses(&[400, 403, 404]),
-        route(Get, "/larder/v1/jobs/{id}", "One node of a job")
-            .gives(200, Json("JobBody"))
-            .refuses(&[403, 404]),
-        route(
-            Patch,
-            "/larder/v1/jobs/{id}",
-            "End a job, or start a queued one with the state running",
-        )
-        .takes(Json("FinishJob"))
-        .gives(200, Json("JobBody"))
-        .refuses(&[400, 403, 404, 409, 413]),
-        route(
-            Post,
-            "/larder/v1/jobs/{id}/heartbeat",
-            "The job is alive: its lease begins anew",
-        )
-        .gives(204, Nothing)
-        .refuses(&[403, 404]),
-        route(
-            Get,
-            "/larder/v1/jobs/{id}/artifacts",
-            "Artifacts of one node, oldest first",
-        )
-        .query(&["state", "path", "after", "limit"])
-        .gives(200, Json("ArtifactList"))
-        .refuses(&[400, 403, 404]),
-        route(
-            Put,
-            "/larder/v1/jobs/{id}/artifacts/{path}",
-            "Keep a file; 200 if the newest of the path is the same",
-        )
-        .headers(&["Repr-Digest", "Larder-Alias", "Content-Type"])
-        .takes(Bytes)
-        .gives(201, Json("ArtifactBody"))
-        .gives(200, Json("ArtifactBody"))
-        .refuses(&[400, 403, 404, 409, 413, 422, 507]),
-        route(
-            Get,
-            "/larder/v1/jobs/{id}/artifacts/{path}",
-            "The bytes of the newest of that path or alias",
-        )
-        .gives(200, Bytes)
-        .refuses(&[400, 403, 404, 410]),
-        route(
-            Delete,
-            "/larder/v1/jobs/{id}/artifacts/{path}",
-            "Delete the newest of that path or alias",
-        )
-        .gives(204, Nothing)
-        .refuses(&[400, 403, 404]),
-        route(Get, "/larder/v1/jobs/{id}/steps", "Steps of a job in order")
-            .gives(200, Json("StepList"))
-            .refuses(&[403, 404]),
-        route(
-            Put,
-            "/larder/v1/jobs/{id}/steps/{seq}",
-            "Say where a step is; repeating it is no error",
-        )
-        .takes(Json("StepReport"))
-        .gives(200, Json("StepBody"))
-        .refuses(&[400, 403, 404, 413]),
-        route(
-            Post,
-            "/larder/v1/jobs/{id}/steps/{seq}/output",
-            "Append output, at most 256 KiB; idempotent by offset",
-        )
-        .query(&["offset"])
-        .takes(Bytes)
-        .gives(200, Json("OutputKept"))
-        .refuses(&[400, 403, 404, 409, 413]),
-        route(
-            Get,
-            "/larder/v1/jobs/{id}/steps/{seq}/output",
-            "At most 1 MiB of output; empty at the end",
-        )
-        .query(&["offset"])
-        .gives(200, Text)
-        .refuses(&[400, 403, 404]),
-        route(Get, "/larder/v1/artifacts/{id}", "One artifact")
-            .gives(200, Json("ArtifactBody"))
-            .refuses(&[403, 404]),
-        route(Delete, "/larder/v1/artifacts/{id}", "Delete an artifact")
-            .gives(204, Nothing)
-            .refuses(&[403, 404, 409]),
-        route(Get, "/larder/v1/artifacts/{id}/content", "The bytes")
-            .gives(200, Bytes)
-            .refuses(&[403, 404, 410]),
-    ]
 }
 
 impl Route {
@@ -381,12 +242,15 @@ fn meaning(status: u16) -> &'static str {
         200 => "Done",
         201 => "Made",
         204 => "Done; there is nothing to say",
+        206 => "The range that was asked for",
+        304 => "The client has it already",
         400 => "Something in the request is mistaken; the message names it",
         401 => "A token is needed, or it is not valid",
         403 => "The token or its user may not do this",
         404 => "There is no such thing for this caller",
         409 => "The state of the thing does not allow it",
         410 => "Its retention is over",
+        416 => "No byte of the range is there",
         413 => "Larger than the limit, which the message names",
         422 => "The bytes do not have the digest that was sent with them; nothing was kept",
         507 => "No space is left",
@@ -403,21 +267,26 @@ fn components() -> ComponentsBuilder {
     ComponentsBuilder::new()
         .schema_from::<wire::AddJobs>()
         .schema_from::<wire::AnnounceBuild>()
+        .schema_from::<wire::AnnounceJob>()
         .schema_from::<wire::AnnouncedBuild>()
+        .schema_from::<wire::AnnouncedJob>()
         .schema_from::<wire::AnnouncedJobs>()
         .schema_from::<wire::ArtifactBody>()
         .schema_from::<wire::ArtifactList>()
+        .schema_from::<wire::ArtifactState>()
         .schema_from::<wire::BuildBody>()
         .schema_from::<wire::BuildList>()
         .schema_from::<wire::ErrorBody>()
         .schema_from::<wire::FinishJob>()
         .schema_from::<wire::JobBody>()
+        .schema_from::<wire::JobState>()
         .schema_from::<wire::OutputKept>()
         .schema_from::<wire::ProjectBody>()
         .schema_from::<wire::ProjectList>()
         .schema_from::<wire::StepBody>()
         .schema_from::<wire::StepList>()
         .schema_from::<wire::StepReport>()
+        .schema_from::<wire::StepState>()
         .security_scheme("bearer", SecurityScheme::Http(bearer))
 }
 
