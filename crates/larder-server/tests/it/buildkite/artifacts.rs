@@ -273,7 +273,7 @@ async fn every_ancestor_in_an_address_is_the_artifacts_own() {
     ];
     for line in WRONG.lines().filter(|line| !line.trim().is_empty()) {
         let (address, what) = line.trim().split_once(' ').unwrap();
-        let named = names.iter().fold(address.to_owned(), |text, (name, id)| {
+        let filled = names.iter().fold(address.to_owned(), |text, (name, id)| {
             text.replace(name, id)
         });
         let expected = (404, format!("No {} found", what.trim()));
@@ -282,7 +282,7 @@ async fn every_ancestor_in_an_address_is_the_artifacts_own() {
             (Method::GET, "/download"),
             (Method::DELETE, ""),
         ] {
-            let path = format!("/v2/organizations/{named}{tail}");
+            let path = format!("/v2/organizations/{filled}{tail}");
             let answer = larder.ask(method, &path, &sample.token).await;
             assert_eq!(answer.refusal(), expected, "{address}{tail}");
         }
