@@ -3,7 +3,7 @@
 use super::{BUILD, Sample};
 use crate::buildkite::support::URL;
 use http::{Method, StatusCode};
-use larder_core::model::{ArtifactPath, NewArtifact, NewBuild, Principal};
+use larder_core::model::{ArtifactPath, NewArtifact, NewBuild, Principal, Role};
 use serde_json::{Value, json};
 
 /// The example of the source document, in which every documented field has its documented type.
@@ -234,118 +234,66 @@ async fn deleting_answers_204_without_a_body_and_then_nothing_is_there() {
     }
 }
 
+/// Addresses below `/v2/organizations/` and what there is none of. `JOB` made `APP`, `TEST` in the same build made `LOG`,
+/// `LATER` belongs to build 2.
+const WRONG: &str = "
+    nobody/pipelines/demo/builds/1/jobs/JOB/artifacts/APP   organization
+    acme/pipelines/none/builds/1/jobs/JOB/artifacts/APP     pipeline
+    acme/pipelines/other/builds/1/jobs/JOB/artifacts/APP    job
+    acme/pipelines/demo/builds/9/jobs/JOB/artifacts/APP     build
+    acme/pipelines/demo/builds/2/jobs/JOB/artifacts/APP     job
+    acme/pipelines/demo/builds/1/jobs/LATER/artifacts/APP   job
+    acme/pipelines/demo/builds/1/jobs/nope/artifacts/APP    job
+    acme/pipelines/demo/builds/1/jobs/TEST/artifacts/APP    artifact
+    acme/pipelines/demo/builds/1/jobs/JOB/artifacts/LOG     artifact
+    acme/pipelines/demo/builds/1/jobs/JOB/artifacts/1       artifact
+    nobody/jobs/JOB/artifacts/APP                           organization
+    acme%ff/jobs/JOB/artifacts/APP                          organization
+    acme/jobs/APP/artifacts/APP                             job
+    acme/jobs/TEST/artifacts/APP                            artifact
+";
+
 #[tokio::test]
 async fn every_ancestor_in_an_address_is_the_artifacts_own() {
     let sample = Sample::new().await;
     let larder = &sample.larder;
     larder.project("github/acme/other", false).await;
-    larder
-        .user("eve", larder_core::model::Role::Reader, "github/acme/other")
-        .await;
-    let slug = larder_core::model::ProjectSlug::parse("github/acme/other").unwrap();
-    let writer = larder_core::model::Role::Writer;
-    larder
-        .larder
-        .access
-        .grant(&Principal::Operator, "ada", &slug, writer)
-        .await
-        .unwrap();
-    larder
-        .build("github/acme/other", NewBuild::default(), &[("build", 1)])
-        .await;
-    let second = larder
-        .build("github/acme/demo", NewBuild::default(), &[("build", 1)])
-        .await;
-
-    let (job, test, app) = (sample.build_job, sample.test_job, sample.app.id);
-    let (later, log) = (second.nodes[0].job.id, sample.log.id);
-    let check = async |rest: String, expected: &str| {
+    larder.grant("ada", Role::Writer, "github/acme/other").await;
+    let mut jobs = Vec::new();
+    for slug in ["github/acme/other", "github/acme/demo"] {
+        let announced = larder.build(slug, NewBuild::default(), &[("build", 1)]);
+        jobs.push(announced.await.nodes[0].job.id);
+    }
+    let names = [
+        ("JOB", sample.build_job.to_string()),
+        ("TEST", sample.test_job.to_string()),
+        ("LATER", jobs[1].to_string()),
+        ("APP", sample.app.id.to_string()),
+        ("LOG", sample.log.id.to_string()),
+    ];
+    for line in WRONG.lines().filter(|line| !line.trim().is_empty()) {
+        let (address, what) = line.trim().split_once(' ').unwrap();
+        let filled = names.iter().fold(address.to_owned(), |text, (name, id)| {
+            text.replace(name, id)
+        });
+        let expected = (404, format!("No {} found", what.trim()));
         for (method, tail) in [
             (Method::GET, ""),
             (Method::GET, "/download"),
             (Method::DELETE, ""),
         ] {
-            let path = format!("/v2/organizations/{rest}{tail}");
+            let path = format!("/v2/organizations/{filled}{tail}");
             let answer = larder.ask(method, &path, &sample.token).await;
-            assert_eq!(answer.refusal(), (404, expected.to_owned()), "{path}");
+            assert_eq!(answer.refusal(), expected, "{address}{tail}");
         }
-    };
-    check(
-        format!("nobody/pipelines/demo/builds/1/jobs/{job}/artifacts/{app}"),
-        "No organization found",
-    )
-    .await;
-    check(
-        format!("acme/pipelines/none/builds/1/jobs/{job}/artifacts/{app}"),
-        "No pipeline found",
-    )
-    .await;
-    check(
-        format!("acme/pipelines/other/builds/1/jobs/{job}/artifacts/{app}"),
-        "No job found",
-    )
-    .await;
-    check(
-        format!("acme/pipelines/demo/builds/9/jobs/{job}/artifacts/{app}"),
-        "No build found",
-    )
-    .await;
-    check(
-        format!("acme/pipelines/demo/builds/2/jobs/{job}/artifacts/{app}"),
-        "No job found",
-    )
-    .await;
-    check(
-        format!("acme/pipelines/demo/builds/1/jobs/{later}/artifacts/{app}"),
-        "No job found",
-    )
-    .await;
-    check(
-        format!("acme/pipelines/demo/builds/1/jobs/nope/artifacts/{app}"),
-        "No job found",
-    )
-    .await;
-    check(
-        format!("acme/pipelines/demo/builds/1/jobs/{test}/artifacts/{app}"),
-        "No artifact found",
-    )
-    .await;
-    check(
-        format!("acme/pipelines/demo/builds/1/jobs/{job}/artifacts/{log}"),
-        "No artifact found",
-    )
-    .await;
-    check(
-        format!("acme/pipelines/demo/builds/1/jobs/{job}/artifacts/1"),
-        "No artifact found",
-    )
-    .await;
-    check(
-        format!("nobody/jobs/{job}/artifacts/{app}"),
-        "No organization found",
-    )
-    .await;
-    check(format!("acme/jobs/{app}/artifacts/{app}"), "No job found").await;
-    check(
-        format!("acme/jobs/{test}/artifacts/{app}"),
-        "No artifact found",
-    )
-    .await;
-    check(
-        format!("acme%ff/jobs/{job}/artifacts/{app}"),
-        "No organization found",
-    )
-    .await;
-    let still = larder
-        .get(
-            &format!("{BUILD}/jobs/{job}/artifacts/{app}"),
-            &sample.token,
-        )
-        .await;
+    }
+    let [job, _] = sample.job_addresses();
+    let path = format!("{job}/artifacts/{}", sample.app.id);
+    let still = larder.get(&path, &sample.token).await;
     assert_eq!(
         still.status,
         StatusCode::OK,
-        "nothing was deleted by a wrong address"
+        "a wrong address deletes nothing"
     );
 }
 

@@ -3,7 +3,7 @@
 use super::{BUILD, Sample};
 use crate::buildkite::support::Answer;
 use http::StatusCode;
-use larder_core::model::{ArtifactPath, NewArtifact, Principal, ProjectSlug, Role};
+use larder_core::model::{ArtifactPath, NewArtifact, Principal, Role};
 use serde_json::{Value, json};
 
 /// A build with 250 artifacts.
@@ -155,10 +155,7 @@ async fn pipelines_and_organizations_have_pages_too() {
     let sample = Sample::new().await;
     for slug in ["github/acme/a", "github/acme/b", "github/other/c"] {
         sample.larder.project(slug, false).await;
-        let slug = ProjectSlug::parse(slug).unwrap();
-        let access = &sample.larder.larder.access;
-        let granted = access.grant(&Principal::Operator, "ada", &slug, Role::Reader);
-        granted.await.unwrap();
+        sample.larder.grant("ada", Role::Reader, slug).await;
     }
     let check = async |path: &str, expected: Value, link: &str| {
         let answer = sample.larder.get(path, &sample.token).await;

@@ -6,8 +6,8 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use larder_core::clock::{Clock, Timestamp};
 use larder_core::model::{
-    Artifact, ArtifactPath, JobId, NewArtifact, NewBuild, NewJob, Principal, ProjectSlug, Role,
-    Scopes,
+    Artifact, ArtifactPath, EndState, JobId, NewArtifact, NewBuild, NewJob, Principal, ProjectSlug,
+    Role, Scopes,
 };
 use larder_core::{Announced, Incoming, Larder, NewTokenRequest, Settings};
 use larder_server::app::{App, AppSettings};
@@ -66,15 +66,26 @@ impl TestLarder {
     /// A user with a role on a project.
     pub(crate) async fn user(&self, name: &str, role: Role, slug: &str) {
         let access = &self.larder.access;
-        access
-            .create_user(&Principal::Operator, name, false)
-            .await
-            .unwrap();
+        let created = access.create_user(&Principal::Operator, name, false).await;
+        created.unwrap();
+        self.grant(name, role, slug).await;
+    }
+
+    /// Gives a user one more role.
+    pub(crate) async fn grant(&self, user: &str, role: Role, slug: &str) {
         let slug = ProjectSlug::parse(slug).unwrap();
-        access
-            .grant(&Principal::Operator, name, &slug, role)
-            .await
-            .unwrap();
+        let access = &self.larder.access;
+        let granted = access.grant(&Principal::Operator, user, &slug, role).await;
+        granted.unwrap();
+    }
+
+    /// Ends a job.
+    pub(crate) async fn finish(&self, job: JobId, end: EndState, exit_status: Option<i32>) {
+        let jobs = &self.larder.jobs;
+        let finished = jobs
+            .finish(&Principal::Operator, job, end, exit_status)
+            .await;
+        finished.unwrap();
     }
 
     /// A token of a user.
