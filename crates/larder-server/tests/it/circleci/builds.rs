@@ -92,6 +92,16 @@ async fn recent_builds_are_those_of_the_callers_projects() {
 }
 
 #[tokio::test]
+async fn a_running_build_has_no_outcome_and_no_end() {
+    let larder = demo().await;
+    larder.job("master").await;
+    let build = larder.get(&format!("{PROJECT}/1")).await.json();
+    let standing = json!([build["lifecycle"], build["outcome"], build["status"]]);
+    assert_eq!(standing, json!(["running", null, "running"]));
+    assert_eq!(build["stop_time"], json!(null));
+}
+
+#[tokio::test]
 async fn a_build_sums_up_its_job() {
     let larder = demo().await;
     let new = NewBuild {
@@ -103,16 +113,6 @@ async fn a_build_sums_up_its_job() {
     let job = larder.build(new, 1).await.remove(0).job;
     larder.keep(&job, "out", "bytes").await;
     larder.clock.advance_ms(2_000);
-    let running = larder.get(&format!("{PROJECT}/1")).await.json();
-    assert_eq!(
-        json!([
-            running["lifecycle"],
-            running["outcome"],
-            running["status"],
-            running["stop_time"]
-        ]),
-        json!(["running", null, "running", null])
-    );
     larder.finish(&job, EndState::Failed).await;
     let mut build = larder.get(&format!("{PROJECT}/1")).await.json();
     assert_eq!(build["workflows"]["job_id"], job.id.to_string());
@@ -169,36 +169,26 @@ async fn a_build_sums_up_its_job() {
     );
 }
 
-#[tokio::test]
-async fn a_build_shows_its_steps_node_by_node_and_what_they_printed() {
+/// A job of two nodes: the step passed on one and failed on the other, which printed something.
+async fn two_nodes() -> TestLarder {
     let larder = demo().await;
     let nodes = larder.build(NewBuild::default(), 2).await;
     let steps = &larder.larder.steps;
     for (node, state, exit) in [
-        (&nodes[0], StepState::Passed, 0),
-        (&nodes[1], StepState::Failed, 134),
+        (&nodes[0].job, StepState::Passed, 0),
+        (&nodes[1].job, StepState::Failed, 134),
     ] {
-        let mut step = NewStep {
-            name: "Compile".into(),
-            command: Some("make".into()),
-            state: StepState::Running,
-            exit_status: None,
-        };
+        let mut step = step("Compile");
         steps
-            .report(&Principal::Operator, node.job.id, 0, step.clone())
+            .report(&Principal::Operator, node.id, 0, step.clone())
             .await
             .unwrap();
         if exit != 0 {
             // A character that two chunks share, and a byte that is none.
             for (offset, chunk) in [(0, &b"h\xc3"[..]), (2, b"\xa9\x1b[31m \xff")] {
+                let chunk = Bytes::from_static(chunk);
                 steps
-                    .append(
-                        &Principal::Operator,
-                        node.job.id,
-                        0,
-                        offset,
-                        Bytes::from_static(chunk),
-                    )
+                    .append(&Principal::Operator, node.id, 0, offset, chunk)
                     .await
                     .unwrap();
             }
@@ -206,56 +196,80 @@ async fn a_build_shows_its_steps_node_by_node_and_what_they_printed() {
         larder.clock.advance_ms(250);
         (step.state, step.exit_status) = (state, Some(exit));
         steps
-            .report(&Principal::Operator, node.job.id, 0, step)
+            .report(&Principal::Operator, node.id, 0, step)
             .await
             .unwrap();
     }
+    larder
+}
+
+fn step(name: &str) -> NewStep {
+    NewStep {
+        name: name.into(),
+        command: Some("make".into()),
+        state: StepState::Running,
+        exit_status: None,
+    }
+}
+
+#[tokio::test]
+async fn a_build_shows_its_steps_node_by_node() {
+    let larder = two_nodes().await;
     let build = larder.get(&format!("{PROJECT}/1")).await.json();
     assert_eq!(build["steps"][0]["name"], "Compile");
+    let keys = [
+        "index",
+        "status",
+        "exit_code",
+        "failed",
+        "bash_command",
+        "has_output",
+        "run_time_millis",
+    ];
+    let facts = |action: &serde_json::Value| json!(keys.map(|key| action[key].clone()));
     let actions = build["steps"][0]["actions"].as_array().unwrap();
-    let facts: Vec<_> = actions
-        .iter()
-        .map(|action| {
-            json!([
-                action["index"],
-                action["status"],
-                action["exit_code"],
-                action["failed"],
-                action["bash_command"],
-                action["has_output"],
-                action["run_time_millis"]
-            ])
-        })
-        .collect();
     assert_eq!(
-        json!(facts),
-        json!([
-            [0, "success", 0, null, "make", false, 250],
-            [1, "failed", 134, true, "make", true, 250]
-        ])
+        facts(&actions[0]),
+        json!([0, "success", 0, null, "make", false, 250])
+    );
+    assert_eq!(
+        facts(&actions[1]),
+        json!([1, "failed", 134, true, "make", true, 250])
     );
     assert!(actions[0].get("output_url").is_none());
-    let output = larder.get(actions[1]["output_url"].as_str().unwrap()).await;
-    assert_eq!(
-        output.json(),
-        json!([{ "type": "out", "time": actions[1]["start_time"], "message": "hé\u{1b}[31m \u{fffd}" }])
-    );
+}
+
+#[tokio::test]
+async fn what_a_step_printed_is_at_its_output_url() {
+    let larder = two_nodes().await;
+    let build = larder.get(&format!("{PROJECT}/1")).await.json();
+    let action = &build["steps"][0]["actions"][1];
+    let output = larder.get(action["output_url"].as_str().unwrap()).await;
+    let message = "hé\u{1b}[31m \u{fffd}";
+    let expected = json!([{ "type": "out", "time": action["start_time"], "message": message }]);
+    assert_eq!(output.json(), expected);
     assert_eq!(
         larder.get(&format!("{PROJECT}/1/output/0/0")).await.pair(),
         (200, "[]")
     );
+}
+
+#[tokio::test]
+async fn output_that_is_not_there_or_not_to_be_seen_is_refused() {
+    let larder = two_nodes().await;
     for path in ["1/output/1/0", "1/output/0/2", "1/output/x/0"] {
+        let answer = larder.get(&format!("{PROJECT}/{path}")).await;
         assert_eq!(
-            larder.get(&format!("{PROJECT}/{path}")).await.pair(),
+            answer.pair(),
             (404, r#"{"message":"Step not found"}"#),
             "{path}"
         );
     }
-    let status = larder
+    let token = larder
         .token("ada", Some(Role::Reader), "read_artifacts")
         .await;
     let denied = larder
-        .get_as(&status, &format!("{PROJECT}/1/output/0/1"))
+        .get_as(&token, &format!("{PROJECT}/1/output/0/1"))
         .await;
     assert_eq!(denied.pair(), (403, r#"{"message":"Permission denied"}"#));
 }
@@ -265,14 +279,8 @@ async fn long_output_comes_in_several_messages_that_join_to_what_was_printed() {
     let larder = demo().await;
     let job = larder.job("master").await;
     let steps = &larder.larder.steps;
-    let step = NewStep {
-        name: "Print".into(),
-        command: None,
-        state: StepState::Running,
-        exit_status: None,
-    };
     steps
-        .report(&Principal::Operator, job.id, 0, step)
+        .report(&Principal::Operator, job.id, 0, step("Print"))
         .await
         .unwrap();
     // Three bytes a character, so that no chunk ends where a character does.

@@ -1,11 +1,16 @@
 //! v2 and v3.
 
 use super::sample;
+<<<<<<< /tmp/fm.ours.rs
 use crate::circleci::support::{Answer, DEMO, TestLarder};
 use larder_core::Incoming;
+=======
+use crate::circleci::support::{Answer, DEMO, TestLarder};
+>>>>>>> /tmp/fm.theirs.rs
 use larder_core::model::{
     ArtifactPath, EndState, NewArtifact, NewBuild, NewJob, Principal, ProjectSlug, Role,
 };
+use larder_core::{Announced, Incoming};
 use serde_json::json;
 
 const V2: &str = "/api/v2/project/gh/acme/demo/1/artifacts";
@@ -121,8 +126,8 @@ async fn v2_gives_long_lists_in_pages_that_join_without_gap_or_overlap() {
     assert_eq!(urls.len(), 1_200);
 }
 
-#[tokio::test]
-async fn v2_shows_a_job_and_the_jobs_of_a_workflow() {
+/// A build whose job `test` passed on two nodes in 1.5 s, and whose job `deploy` is queued.
+async fn two_jobs() -> (TestLarder, Announced) {
     let larder = TestLarder::start();
     larder.project(DEMO, true).await;
     let jobs = vec![
@@ -138,67 +143,49 @@ async fn v2_shows_a_job_and_the_jobs_of_a_workflow() {
         },
     ];
     let slug = ProjectSlug::parse(DEMO).unwrap();
-    let announced = larder
-        .larder
-        .builds
+    let builds = &larder.larder.builds;
+    let announced = builds
         .announce(&Principal::Operator, &slug, NewBuild::default(), jobs)
-        .await
-        .unwrap();
+        .await;
+    let announced = announced.unwrap();
     larder.clock.advance_ms(1_500);
     for node in &announced.nodes[..2] {
         larder.finish(&node.job, EndState::Passed).await;
     }
-    for path in [
-        "/api/v2/project/gh/acme/demo/job/1",
-        "/api/v2/project/gh%2Facme%2Fdemo/job/1",
-    ] {
-        let job = larder.get(path).await.json();
-        let some = json!([
-            job["number"],
-            job["name"],
-            job["status"],
-            job["duration"],
-            job["parallelism"],
-            job["project"]["slug"]
-        ]);
-        assert_eq!(some, json!([1, "test", "success", 1500, 2, "gh/acme/demo"]));
+    (larder, announced)
+}
+
+#[tokio::test]
+async fn v2_shows_a_job() {
+    let (larder, _) = two_jobs().await;
+    for slug in ["gh/acme/demo", "gh%2Facme%2Fdemo"] {
+        let job = larder
+            .get(&format!("/api/v2/project/{slug}/job/1"))
+            .await
+            .json();
+        let keys = ["number", "name", "status", "duration", "parallelism"];
+        let facts = json!(keys.map(|key| job[key].clone()));
+        assert_eq!(facts, json!([1, "test", "success", 1500, 2]));
+        assert_eq!(job["project"]["slug"], "gh/acme/demo");
     }
-    let workflow = larder
-        .get(&format!("/api/v2/workflow/{}/job", announced.build.id))
-        .await
-        .json();
-    let items: Vec<_> = workflow["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| {
-            json!([
-                item["name"],
-                item["job_number"],
-                item["project_slug"],
-                item["id"],
-                item["status"]
-            ])
-        })
-        .collect();
+}
+
+#[tokio::test]
+async fn v2_lists_the_jobs_of_a_workflow_which_is_a_build() {
+    let (larder, announced) = two_jobs().await;
+    let path = format!("/api/v2/workflow/{}/job", announced.build.id);
+    let items = larder.get(&path).await.json()["items"].clone();
+    let keys = ["name", "job_number", "project_slug", "id", "status"];
+    let facts = |item: &serde_json::Value| json!(keys.map(|key| item[key].clone()));
+    let id = |place: usize| announced.nodes[place].job.id.to_string();
+    assert_eq!(items.as_array().unwrap().len(), 2);
     assert_eq!(
-        json!(items),
-        json!([
-            [
-                "test",
-                1,
-                "gh/acme/demo",
-                announced.nodes[0].job.id.to_string(),
-                "success"
-            ],
-            [
-                "deploy",
-                null,
-                "gh/acme/demo",
-                announced.nodes[2].job.id.to_string(),
-                "queued"
-            ],
-        ])
+        facts(&items[0]),
+        json!(["test", 1, "gh/acme/demo", id(0), "success"])
+    );
+    assert_eq!(
+        facts(&items[1]),
+        json!(["deploy", null, "gh/acme/demo", id(2), "queued"])
     );
     let unknown = larder.get("/api/v2/workflow/nope/job").await;
     assert_eq!(unknown.pair(), (404, r#"{"message":"Job not found."}"#));
