@@ -172,8 +172,12 @@ impl Config {
     /// The settings of this process: `file` is the one of `--config`.
     pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
         // `vars` would panic at a variable of somebody else's that is not Unicode.
-        let environment = std::env::vars_os()
-            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()));
+        let environment = std::env::vars_os().map(|(name, value)| {
+            (
+                name.to_string_lossy().into_owned(),
+                value.to_string_lossy().into_owned(),
+            )
+        });
         Self::from_layers(file, environment, overrides)
     }
 
@@ -185,8 +189,12 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let mut layers = Layers::default();
         if let Some(path) = file {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| ConfigError(format!("--config {}: cannot be read: {error}", path.display())))?;
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                ConfigError(format!(
+                    "--config {}: cannot be read: {error}",
+                    path.display()
+                ))
+            })?;
             layers.add_file(path, &text)?;
         }
         layers.add_environment(environment)?;
@@ -248,7 +256,10 @@ impl Default for Config {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { format: LogFormat::Text, level: LogLevel::Info }
+        Self {
+            format: LogFormat::Text,
+            level: LogLevel::Info,
+        }
     }
 }
 
@@ -269,6 +280,11 @@ impl Default for Limits {
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        Self { job_lease_s: 3600, upload_lease_s: 86_400, undo_window_s: 600, sweep_interval_s: 60 }
+        Self {
+            job_lease_s: 3600,
+            upload_lease_s: 86_400,
+            undo_window_s: 600,
+            sweep_interval_s: 60,
+        }
     }
 }

@@ -11,6 +11,8 @@
 //!
 //! Nothing here knows a route, a store or a façade: any service that answers requests will do.
 
+#[cfg(test)]
+mod agreement;
 mod connection;
 mod exchange;
 mod framing;
@@ -123,7 +125,11 @@ impl Listener {
 
     /// `http`, or `https` with TLS.
     pub fn scheme(&self) -> &'static str {
-        if self.options.tls.is_some() { "https" } else { "http" }
+        if self.options.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        }
     }
 
     /// Serves until `stop`, then lets answers on their way end, each connection at most [`Options::drain`].
@@ -159,7 +165,11 @@ impl Listener {
 type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
 
 /// The next connection, or nothing once the listener is to stop.
-async fn next(socket: &TcpListener, permits: &Arc<Semaphore>, stop: &CancellationToken) -> Option<Accepted> {
+async fn next(
+    socket: &TcpListener,
+    permits: &Arc<Semaphore>,
+    stop: &CancellationToken,
+) -> Option<Accepted> {
     let permit = tokio::select! {
         biased;
         () = stop.cancelled() => return None,
@@ -185,11 +195,19 @@ async fn next(socket: &TcpListener, permits: &Arc<Semaphore>, stop: &Cancellatio
 /// The client was gone before we came to it; the next one may be fine.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
 }
 
-async fn serve_stream<S>(stream: TcpStream, client: SocketAddr, tls: Option<Tls>, service: S, terms: &Terms)
-where
+async fn serve_stream<S>(
+    stream: TcpStream,
+    client: SocketAddr,
+    tls: Option<Tls>,
+    service: S,
+    terms: &Terms,
+) where
     S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {

@@ -94,7 +94,10 @@ mod tests {
     fn logged(format: LogFormat, message: &str) -> String {
         let memory = Memory::default();
         let writer = memory.clone();
-        let config = LogConfig { format, level: LogLevel::Info };
+        let config = LogConfig {
+            format,
+            level: LogLevel::Info,
+        };
         tracing::subscriber::with_default(subscriber(config, move || writer.clone()), || {
             tracing::info!(agent = message, "seen {message}");
         });
@@ -113,7 +116,11 @@ mod tests {
 
     #[test]
     fn each_event_is_one_line_of_json_without_control_characters() {
-        for message in HOSTILE.map(str::to_owned).into_iter().chain([HOSTILE.concat().repeat(1000)]) {
+        for message in HOSTILE
+            .map(str::to_owned)
+            .into_iter()
+            .chain([HOSTILE.concat().repeat(1000)])
+        {
             let line = logged(LogFormat::Json, &message);
             assert_eq!(line.matches('\n').count(), 1);
             assert!(!line.trim_end().contains(char::is_control), "{line}");
@@ -134,7 +141,10 @@ mod tests {
     #[test]
     fn secrets_are_in_no_line() {
         for format in [LogFormat::Text, LogFormat::Json] {
-            let line = logged(format, "GET /x?circle-token=hunter2&y=1 Bearer hunter2 lrd_job_hunter2 /d/hunter2hunter2.hunter2/a");
+            let line = logged(
+                format,
+                "GET /x?circle-token=hunter2&y=1 Bearer hunter2 lrd_job_hunter2 /d/hunter2hunter2.hunter2/a",
+            );
             assert!(!line.contains("hunter2"), "{line}");
             assert!(line.contains("y=1"), "{line}");
         }

@@ -30,7 +30,9 @@ pub const CONNECTIONS: &str = "larder_connections";
 pub const UPLOADS: &str = "larder_uploads_total";
 
 /// From a millisecond to the five minutes of a large file.
-const SECONDS_BUCKETS: [f64; 12] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0];
+const SECONDS_BUCKETS: [f64; 12] = [
+    0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0,
+];
 /// Histograms gather samples between two renderings; so often they are folded even when nobody asks.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -60,7 +62,9 @@ impl Metrics {
 
     /// `GET /metrics` and nothing else.
     pub fn routes(&self) -> Router {
-        Router::new().route("/metrics", get(page)).with_state(self.clone())
+        Router::new()
+            .route("/metrics", get(page))
+            .with_state(self.clone())
     }
 
     /// Keeps histograms small until `stop`.
@@ -75,7 +79,13 @@ impl Metrics {
 }
 
 async fn page(State(metrics): State<Metrics>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        metrics.render(),
+    )
 }
 
 fn builder() -> PrometheusBuilder {
@@ -87,10 +97,22 @@ fn builder() -> PrometheusBuilder {
 
 fn describe() {
     metrics::describe_counter!(REQUESTS, "Requests answered.");
-    metrics::describe_histogram!(REQUEST_SECONDS, metrics::Unit::Seconds, "Time from the head to the last byte.");
+    metrics::describe_histogram!(
+        REQUEST_SECONDS,
+        metrics::Unit::Seconds,
+        "Time from the head to the last byte."
+    );
     metrics::describe_counter!(REFUSED, "Requests refused before they reached a route.");
-    metrics::describe_counter!(RECEIVED_BYTES, metrics::Unit::Bytes, "Bytes read from clients.");
-    metrics::describe_counter!(SENT_BYTES, metrics::Unit::Bytes, "Bytes written to clients.");
+    metrics::describe_counter!(
+        RECEIVED_BYTES,
+        metrics::Unit::Bytes,
+        "Bytes read from clients."
+    );
+    metrics::describe_counter!(
+        SENT_BYTES,
+        metrics::Unit::Bytes,
+        "Bytes written to clients."
+    );
     metrics::describe_gauge!(CONNECTIONS, "Open connections.");
     metrics::describe_counter!(UPLOADS, "Finished uploads.");
 }
@@ -108,7 +130,13 @@ mod tests {
             metrics::histogram!(REQUEST_SECONDS, "route" => "/healthz").record(0.02);
         });
         let page = handle.render();
-        assert!(page.contains("larder_requests_total{route=\"/healthz\",status=\"200\"} 2"), "{page}");
-        assert!(page.contains("larder_request_seconds_bucket{route=\"/healthz\",le=\"0.05\"} 1"), "{page}");
+        assert!(
+            page.contains("larder_requests_total{route=\"/healthz\",status=\"200\"} 2"),
+            "{page}"
+        );
+        assert!(
+            page.contains("larder_request_seconds_bucket{route=\"/healthz\",le=\"0.05\"} 1"),
+            "{page}"
+        );
     }
 }

@@ -37,8 +37,15 @@ fn check_listen(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
              other hosts are not answered",
         ));
     }
-    if config.metrics.listen.is_some_and(|metrics| metrics == config.listen && metrics.port() != 0) {
-        return Err(layers.error("metrics.listen", "this is where `listen` is; metrics need a port of their own"));
+    if config
+        .metrics
+        .listen
+        .is_some_and(|metrics| metrics == config.listen && metrics.port() != 0)
+    {
+        return Err(layers.error(
+            "metrics.listen",
+            "this is where `listen` is; metrics need a port of their own",
+        ));
     }
     Ok(())
 }
@@ -48,7 +55,10 @@ fn check_content_url(config: &Config, layers: &Layers) -> Result<(), ConfigError
         return Ok(());
     };
     let Some(public) = &config.public_url else {
-        return Err(layers.error("content_url", "public_url is missing; with a host for files, both must be known"));
+        return Err(layers.error(
+            "content_url",
+            "public_url is missing; with a host for files, both must be known",
+        ));
     };
     if content.sample().host() == public.host() {
         return Err(layers.error(
@@ -62,12 +72,20 @@ fn check_content_url(config: &Config, layers: &Layers) -> Result<(), ConfigError
 
 fn check_stores(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
     if let Some(DatabaseUrl::Postgres(_)) = &config.database.url {
-        return Err(layers.error("database.url", "PostgreSQL is not built yet; allowed is sqlite:PATH"));
+        return Err(layers.error(
+            "database.url",
+            "PostgreSQL is not built yet; allowed is sqlite:PATH",
+        ));
     }
     if let Some(BlobsUrl::S3 { .. }) = &config.blobs.url {
         return Err(layers.error("blobs.url", "S3 is not built yet; allowed is file:DIR"));
     }
-    for name in ["blobs.endpoint", "blobs.region", "blobs.access_key", "blobs.secret_key"] {
+    for name in [
+        "blobs.endpoint",
+        "blobs.region",
+        "blobs.access_key",
+        "blobs.secret_key",
+    ] {
         if layers.origin(name) != Origin::Default {
             return Err(layers.error(name, "it is for S3, which is not built yet; leave it out"));
         }

@@ -25,7 +25,11 @@ pub fn example_file() -> String {
         for line in wrap(&format!("Allowed: {}.", key.allowed), 116) {
             let _ = writeln!(text, "# {line}");
         }
-        let note = if key.default.is_some() { "" } else { "   # not set by default" };
+        let note = if key.default.is_some() {
+            ""
+        } else {
+            "   # not set by default"
+        };
         let _ = writeln!(text, "# {name} = {}{note}", key.example);
     }
     text

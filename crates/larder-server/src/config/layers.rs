@@ -50,7 +50,11 @@ impl Layers {
         // The parser's own words would quote the line, and it may hold a secret.
         let not_toml = |error: &toml::de::Error| {
             let line = error.span().map_or(1, |span| line_of(span.start));
-            ConfigError(format!("{}:{line}: this is not TOML: {}", path.display(), error.message()))
+            ConfigError(format!(
+                "{}:{line}: this is not TOML: {}",
+                path.display(),
+                error.message()
+            ))
         };
         let values: Table = text.parse().map_err(|error| not_toml(&error))?;
         let places = DeTable::parse(text).map_err(|error| not_toml(&error))?;
@@ -60,12 +64,18 @@ impl Layers {
                 Value::Table(section_values) if !KEYS.iter().any(|key| key.name == name) => {
                     for (key, value) in section_values {
                         let place = section.map_or(place, |section| place_of(section, &key).0);
-                        let origin = Origin::File { path: path.to_owned(), line: line_of(place) };
+                        let origin = Origin::File {
+                            path: path.to_owned(),
+                            line: line_of(place),
+                        };
                         self.add(&format!("{name}.{key}"), value, origin)?;
                     }
                 }
                 value => {
-                    let origin = Origin::File { path: path.to_owned(), line: line_of(place) };
+                    let origin = Origin::File {
+                        path: path.to_owned(),
+                        line: line_of(place),
+                    };
                     self.add(&name, value, origin)?;
                 }
             }
@@ -119,7 +129,9 @@ impl Layers {
 
     /// Where `name` was set.
     pub(super) fn origin(&self, name: &str) -> Origin {
-        self.settings.get(name).map_or(Origin::Default, |setting| setting.origin.clone())
+        self.settings
+            .get(name)
+            .map_or(Origin::Default, |setting| setting.origin.clone())
     }
 
     /// An error about a setting that can be by itself, but not together with the others.
@@ -130,18 +142,32 @@ impl Layers {
         }
     }
 
-    fn add_text(&mut self, key: &'static Key, text: &str, origin: Origin) -> Result<(), ConfigError> {
+    fn add_text(
+        &mut self,
+        key: &'static Key,
+        text: &str,
+        origin: Origin,
+    ) -> Result<(), ConfigError> {
         let value = match key.kind {
             Kind::Text | Kind::Secret => Some(Value::String(text.to_owned())),
             Kind::Number { .. } => text.replace('_', "").parse().ok().map(Value::Integer),
             Kind::Flag => text.parse().ok().map(Value::Boolean),
             Kind::List => {
-                let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
-                Some(Value::Array(words.map(|word| Value::String(word.to_owned())).collect()))
+                let words = text
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|word| !word.is_empty());
+                Some(Value::Array(
+                    words.map(|word| Value::String(word.to_owned())).collect(),
+                ))
             }
         };
         let Some(value) = value else {
-            let setting = Setting { key, value: Value::String(text.to_owned()), origin };
+            let setting = Setting {
+                key,
+                value: Value::String(text.to_owned()),
+                origin,
+            };
             return Err(setting.error(&format!("allowed is {}", key.allowed)));
         };
         self.add(key.name, value, origin)
@@ -161,8 +187,8 @@ impl Layers {
 
 impl Setting {
     fn try_alone(&self) -> Result<(), ConfigError> {
-        if let (Kind::Number { least }, Value::Integer(number)) = (self.key.kind, &self.value)
-            && *number < least
+        if let (Kind::Number { least, most }, Value::Integer(number)) = (self.key.kind, &self.value)
+            && !(least..=most).contains(number)
         {
             return Err(self.error(&format!("allowed is {}", self.key.allowed)));
         }
@@ -186,8 +212,9 @@ impl Setting {
         let (section, key) = self.key.section_and_key();
         if section.is_empty() {
             table.insert(key.to_owned(), self.value.clone());
-        } else if let Value::Table(section) =
-            table.entry(section).or_insert_with(|| Value::Table(Table::new()))
+        } else if let Value::Table(section) = table
+            .entry(section)
+            .or_insert_with(|| Value::Table(Table::new()))
         {
             section.insert(key.to_owned(), self.value.clone());
         }
@@ -199,13 +226,18 @@ impl Setting {
             (Value::String(text), _) => format!("\"{}\"", without_password(text).escape_debug()),
             (value, _) => value.to_string(),
         };
-        ConfigError(format!("{}: {} = {value}: {problem}", self.origin, self.key.name))
+        ConfigError(format!(
+            "{}: {} = {value}: {problem}",
+            self.origin, self.key.name
+        ))
     }
 }
 
 impl Config {
     fn try_from_table(table: Table) -> Result<Self, String> {
-        Value::Table(table).try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+        Value::Table(table)
+            .try_into()
+            .map_err(|error: toml::de::Error| error.message().to_owned())
     }
 }
 
@@ -226,11 +258,21 @@ fn place_of<'table, 'text>(
 
 /// An error about a name that does not exist, with the one that was probably meant.
 fn unknown(origin: &Origin, name: &str, known: &[String]) -> ConfigError {
-    let nearest = known.iter().min_by_key(|candidate| distance(name, candidate));
+    let nearest = known
+        .iter()
+        .min_by_key(|candidate| distance(name, candidate));
     let meant = nearest.filter(|candidate| distance(name, candidate) <= 3);
-    let hint = meant.map_or(String::new(), |meant| format!("; perhaps `{meant}` is meant"));
-    let origin = if matches!(origin, Origin::Variable(_)) { String::new() } else { format!("{origin}: ") };
-    ConfigError(format!("{origin}{name}: there is no such key{hint}. All keys are in docs/configuration.md"))
+    let hint = meant.map_or(String::new(), |meant| {
+        format!("; perhaps `{meant}` is meant")
+    });
+    let origin = if matches!(origin, Origin::Variable(_)) {
+        String::new()
+    } else {
+        format!("{origin}: ")
+    };
+    ConfigError(format!(
+        "{origin}{name}: there is no such key{hint}. All keys are in docs/configuration.md"
+    ))
 }
 
 /// How many letters must be put in, left out or changed to make one name of the other.

@@ -72,9 +72,17 @@ impl FromStr for BaseUrl {
         if authority.as_str().len() > authority.host().len() && authority.port_u16().is_none() {
             return Err("its port is not a number from 1 to 65535".to_owned());
         }
-        let port = authority.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+        let port = authority
+            .port_u16()
+            .unwrap_or(if is_https { 443 } else { 80 });
         let path = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { text: text.to_owned(), is_https, host, port, path })
+        Ok(Self {
+            text: text.to_owned(),
+            is_https,
+            host,
+            port,
+            path,
+        })
     }
 }
 
@@ -127,7 +135,11 @@ enum Hole {
     Vcs,
 }
 
-const HOLES: [(&str, Hole); 3] = [("{n}", Hole::N), ("{project}", Hole::Project), ("{vcs}", Hole::Vcs)];
+const HOLES: [(&str, Hole); 3] = [
+    ("{n}", Hole::N),
+    ("{project}", Hole::Project),
+    ("{vcs}", Hole::Vcs),
+];
 
 impl ContentUrl {
     /// The host, or one host of the pattern.
@@ -155,7 +167,9 @@ impl HostPattern {
         let text = text.trim_end_matches('/');
         let wrong = "each of {n}, {project} and {vcs} must stand once in the first part of the host, \
                      with something between them";
-        let filled = HOLES.iter().fold(text.to_owned(), |text, (hole, _)| text.replacen(hole, "x", 1));
+        let filled = HOLES.iter().fold(text.to_owned(), |text, (hole, _)| {
+            text.replacen(hole, "x", 1)
+        });
         if filled.contains(['{', '}']) {
             return Err(wrong.to_owned());
         }
@@ -175,7 +189,12 @@ impl HostPattern {
         if between.iter().any(|literal| literal.is_empty()) {
             return Err(wrong.to_owned());
         }
-        let literals = [&label[..first.0], between[0], between[1], &label[end(third)..]];
+        let literals = [
+            &label[..first.0],
+            between[0],
+            between[1],
+            &label[end(third)..],
+        ];
         let domain_end = domain.find([':', '/']).unwrap_or(domain.len());
         Ok(Self {
             sample,
@@ -201,8 +220,14 @@ impl HostPattern {
 
     /// The job whose host this is; `host` in lower case and without its port.
     pub fn job_of(&self, host: &str) -> Option<JobHost> {
-        let mut rest = host.strip_suffix(self.domain.as_str())?.strip_prefix(self.literals[0].as_str())?;
-        let mut job = JobHost { n: 0, project: 0, vcs: String::new() };
+        let mut rest = host
+            .strip_suffix(self.domain.as_str())?
+            .strip_prefix(self.literals[0].as_str())?;
+        let mut job = JobHost {
+            n: 0,
+            project: 0,
+            vcs: String::new(),
+        };
         for (hole, literal) in self.holes.iter().zip(&self.literals[1..]) {
             let value_end = match hole {
                 Hole::N | Hole::Project => rest.find(|letter: char| !letter.is_ascii_digit()),
@@ -241,9 +266,19 @@ mod tests {
     #[test]
     fn a_job_s_host_leads_back_to_the_job() {
         let pattern = pattern("https://{n}-{project}-{vcs}.artifacts.example:8443");
-        let job = JobHost { n: 24, project: 88_881_093, vcs: "gh".to_owned() };
-        assert_eq!(pattern.url_for(&job), "https://24-88881093-gh.artifacts.example:8443");
-        assert_eq!(pattern.job_of("24-88881093-gh.artifacts.example"), Some(job));
+        let job = JobHost {
+            n: 24,
+            project: 88_881_093,
+            vcs: "gh".to_owned(),
+        };
+        assert_eq!(
+            pattern.url_for(&job),
+            "https://24-88881093-gh.artifacts.example:8443"
+        );
+        assert_eq!(
+            pattern.job_of("24-88881093-gh.artifacts.example"),
+            Some(job)
+        );
     }
 
     #[test]
@@ -284,7 +319,10 @@ mod tests {
     #[test]
     fn a_base_url_knows_its_parts() {
         let url: BaseUrl = "https://Builds.Example/larder/".parse().unwrap();
-        assert_eq!((url.host(), url.port(), url.path()), ("builds.example", 443, "/larder"));
+        assert_eq!(
+            (url.host(), url.port(), url.path()),
+            ("builds.example", 443, "/larder")
+        );
         assert_eq!(url.as_str(), "https://Builds.Example/larder");
         let url: BaseUrl = "http://[::1]:7878".parse().unwrap();
         assert_eq!((url.host(), url.port(), url.path()), ("[::1]", 7878, ""));

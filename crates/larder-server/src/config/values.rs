@@ -54,15 +54,26 @@ impl FromStr for AddressRange {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-        let address: IpAddr = address.parse().map_err(|_| format!("`{text}` does not begin with an IP address"))?;
+        let (address, prefix) = text
+            .split_once('/')
+            .map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let address: IpAddr = address
+            .parse()
+            .map_err(|_| format!("`{text}` does not begin with an IP address"))?;
         let bits_max = if address.is_ipv4() { 32 } else { 128 };
         let prefix_bits = match prefix.map(str::parse) {
             None => bits_max,
             Some(Ok(bits)) if bits <= bits_max => bits,
-            Some(_) => return Err(format!("the part of `{text}` after the slash is not a number up to {bits_max}")),
+            Some(_) => {
+                return Err(format!(
+                    "the part of `{text}` after the slash is not a number up to {bits_max}"
+                ));
+            }
         };
-        Ok(Self { address, prefix_bits })
+        Ok(Self {
+            address,
+            prefix_bits,
+        })
     }
 }
 
@@ -128,7 +139,10 @@ impl TryFrom<String> for BlobsUrl {
     fn try_from(text: String) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
             // `file:///var/lib` and `file:/var/lib` are the same directory.
-            let path = path.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(path);
+            let path = path
+                .strip_prefix("//")
+                .filter(|path| path.starts_with('/'))
+                .unwrap_or(path);
             return Ok(Self::File(PathBuf::from(path)));
         }
         let Some(rest) = text.strip_prefix("s3://") else {
@@ -138,7 +152,10 @@ impl TryFrom<String> for BlobsUrl {
         if bucket.is_empty() {
             return Err("it names no bucket".to_owned());
         }
-        Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() })
+        Ok(Self::S3 {
+            bucket: bucket.to_owned(),
+            prefix: prefix.trim_matches('/').to_owned(),
+        })
     }
 }
 
@@ -185,7 +202,9 @@ pub(super) fn without_password(text: &str) -> String {
     };
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(authority_end);
-    let path = path.split_once('?').map_or(path.to_owned(), |(path, _)| format!("{path}?…"));
+    let path = path
+        .split_once('?')
+        .map_or(path.to_owned(), |(path, _)| format!("{path}?…"));
     match authority.rsplit_once('@') {
         Some((user, host)) => {
             let user = user.split_once(':').map_or(user, |(user, _)| user);
@@ -219,14 +238,23 @@ mod tests {
 
     #[test]
     fn ranges_that_are_none_are_refused() {
-        for text in ["", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "::/129", "example.com"] {
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0.0/",
+            "10.0.0.0/-1",
+            "::/129",
+            "example.com",
+        ] {
             assert!(text.parse::<AddressRange>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn passwords_do_not_show() {
-        let url = DatabaseUrl::try_from("postgres://larder:hunter2@db/larder?password=x".to_owned()).unwrap();
+        let url =
+            DatabaseUrl::try_from("postgres://larder:hunter2@db/larder?password=x".to_owned())
+                .unwrap();
         assert_eq!(format!("{url:?}"), "postgres://larder:…@db/larder?…");
         assert_eq!(format!("{:?}", Secret("hunter2".to_owned())), "(secret)");
     }

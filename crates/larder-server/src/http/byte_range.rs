@@ -51,10 +51,16 @@ pub fn requested_range(range: Option<&HeaderValue>, size_bytes: u64) -> Requeste
     let end = size_bytes.saturating_sub(1);
     let part = match (parse_position(first), parse_position(last)) {
         (Position::At(first), Position::At(last)) if first > last => return RequestedRange::Whole,
-        (Position::At(first), Position::At(last)) => ByteRange { first, last: last.min(end) },
+        (Position::At(first), Position::At(last)) => ByteRange {
+            first,
+            last: last.min(end),
+        },
         (Position::At(first), Position::Absent) => ByteRange { first, last: end },
         (Position::Absent, Position::At(0)) => return RequestedRange::Unsatisfiable,
-        (Position::Absent, Position::At(length)) => ByteRange { first: size_bytes.saturating_sub(length), last: end },
+        (Position::Absent, Position::At(length)) => ByteRange {
+            first: size_bytes.saturating_sub(length),
+            last: end,
+        },
         _ => return RequestedRange::Whole,
     };
     if part.first >= size_bytes {
@@ -103,7 +109,11 @@ mod tests {
     #[track_caller]
     fn check(range: &str, size_bytes: u64, expected: RequestedRange) {
         let value = HeaderValue::from_str(range).unwrap();
-        assert_eq!(requested_range(Some(&value), size_bytes), expected, "{range} of {size_bytes}");
+        assert_eq!(
+            requested_range(Some(&value), size_bytes),
+            expected,
+            "{range} of {size_bytes}"
+        );
     }
 
     fn part(first: u64, last: u64) -> RequestedRange {
@@ -136,8 +146,19 @@ mod tests {
     #[test]
     fn everything_else_is_the_whole_file() {
         for range in [
-            "", "bytes", "bytes=", "bytes=-", "bytes=5-2", "bytes=a-b", "bytes=+1-2", "bytes=1-2-3", "lines=1-2",
-            "bytes=0-1,3-4", "bytes=0-0,", "bytes 0-1", "bytes=0x1-5",
+            "",
+            "bytes",
+            "bytes=",
+            "bytes=-",
+            "bytes=5-2",
+            "bytes=a-b",
+            "bytes=+1-2",
+            "bytes=1-2-3",
+            "lines=1-2",
+            "bytes=0-1,3-4",
+            "bytes=0-0,",
+            "bytes 0-1",
+            "bytes=0x1-5",
         ] {
             check(range, 10, Whole);
         }

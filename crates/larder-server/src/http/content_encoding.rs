@@ -10,10 +10,18 @@ use http::{HeaderMap, Method, StatusCode, header};
 /// Storing them packed would give them back as something else than the file, and unpacking them here would let a
 /// small request fill the disk. For `axum::middleware::from_fn`.
 pub async fn refuse_encoded_uploads(request: Request, next: Next) -> Response {
-    let takes_a_body = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let takes_a_body = !matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
     if takes_a_body && is_encoded(request.headers()) {
         let text = "send the bytes as they are: a Content-Encoding other than `identity` is not accepted\n";
-        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, [(header::ACCEPT_ENCODING, "identity")], text).into_response();
+        return (
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            [(header::ACCEPT_ENCODING, "identity")],
+            text,
+        )
+            .into_response();
     }
     next.run(request).await
 }
@@ -21,10 +29,12 @@ pub async fn refuse_encoded_uploads(request: Request, next: Next) -> Response {
 /// Whether any coding but `identity` is named; a façade that says no in its own form asks this itself.
 pub fn is_encoded(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::CONTENT_ENCODING).into_iter();
-    values.flat_map(|value| value.as_bytes().split(|&byte| byte == b',')).any(|coding| {
-        let coding = coding.trim_ascii();
-        !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
-    })
+    values
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .any(|coding| {
+            let coding = coding.trim_ascii();
+            !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
+        })
 }
 
 #[cfg(test)]

@@ -68,7 +68,9 @@ impl Content<'_> {
         for (name, value) in ALWAYS {
             headers.insert(name.clone(), HeaderValue::from_static(value));
         }
-        let shown_type = if self.serve_html == ServeHtml::Text && matches!(kind, Kind::Active | Kind::Subresource) {
+        let shown_type = if self.serve_html == ServeHtml::Text
+            && matches!(kind, Kind::Active | Kind::Subresource)
+        {
             "text/plain; charset=utf-8"
         } else {
             &content_type
@@ -76,7 +78,10 @@ impl Content<'_> {
         headers.insert(header::CONTENT_TYPE, value_or(shown_type, UNKNOWN));
         headers.insert(header::CONTENT_DISPOSITION, self.content_disposition(kind));
         if let Some(policy) = self.policy(kind) {
-            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+            headers.insert(
+                header::CONTENT_SECURITY_POLICY,
+                HeaderValue::from_static(policy),
+            );
         }
         self.insert_origin_fields(&mut headers);
         headers
@@ -99,7 +104,9 @@ impl Content<'_> {
             (Kind::Active, Place::JobHost) if is_rendered => Some(
                 "sandbox allow-scripts allow-popups allow-forms allow-same-origin allow-modals allow-downloads",
             ),
-            (Kind::Active, _) if is_rendered => Some("sandbox allow-scripts allow-popups allow-forms"),
+            (Kind::Active, _) if is_rendered => {
+                Some("sandbox allow-scripts allow-popups allow-forms")
+            }
             _ => Some("sandbox"),
         }
     }
@@ -107,11 +114,18 @@ impl Content<'_> {
     fn insert_origin_fields(&self, headers: &mut HeaderMap) {
         let resource_policy = if self.is_tree_link {
             // A sandboxed page has no origin, so to its own modules, fonts and fetches every host is another one.
-            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            headers.insert(
+                header::ACCESS_CONTROL_ALLOW_ORIGIN,
+                HeaderValue::from_static("*"),
+            );
             "cross-origin"
         } else {
             headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
-            if self.place == Place::MainHost { "same-site" } else { "cross-origin" }
+            if self.place == Place::MainHost {
+                "same-site"
+            } else {
+                "cross-origin"
+            }
         };
         headers.insert(RESOURCE_POLICY, HeaderValue::from_static(resource_policy));
     }
@@ -119,7 +133,14 @@ impl Content<'_> {
     fn content_disposition(&self, kind: Kind) -> HeaderValue {
         let is_saved = self.disposition == Disposition::Attachment
             || (kind == Kind::Pdf && self.place == Place::MainHost);
-        content_disposition(if is_saved { Disposition::Attachment } else { Disposition::Inline }, self.path)
+        content_disposition(
+            if is_saved {
+                Disposition::Attachment
+            } else {
+                Disposition::Inline
+            },
+            self.path,
+        )
     }
 }
 
@@ -134,12 +155,23 @@ pub fn content_disposition(disposition: Disposition, path: &str) -> HeaderValue 
         Disposition::Inline => "inline",
         Disposition::Attachment => "attachment",
     };
-    let name = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("file");
-    let is_safe = |letter: char| letter.is_ascii_graphic() && !"\"\\%;'".contains(letter) || letter == ' ';
-    let plain: String = name.chars().map(|letter| if is_safe(letter) { letter } else { '_' }).collect();
+    let name = path
+        .rsplit('/')
+        .find(|part| !part.is_empty())
+        .unwrap_or("file");
+    let is_safe =
+        |letter: char| letter.is_ascii_graphic() && !"\"\\%;'".contains(letter) || letter == ' ';
+    let plain: String = name
+        .chars()
+        .map(|letter| if is_safe(letter) { letter } else { '_' })
+        .collect();
     let mut value = format!("{word}; filename=\"{plain}\"");
     if plain != name {
-        let _ = write!(value, "; filename*=UTF-8''{}", utf8_percent_encode(name, NOT_ATTR_CHAR));
+        let _ = write!(
+            value,
+            "; filename*=UTF-8''{}",
+            utf8_percent_encode(name, NOT_ATTR_CHAR)
+        );
     }
     value_or(&value, word)
 }
@@ -168,18 +200,30 @@ const ALWAYS: [(HeaderName, &str); 6] = [
     (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "private, no-store"),
     (HeaderName::from_static("x-robots-tag"), "noindex"),
-    (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=()"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), microphone=(), geolocation=()",
+    ),
     (HeaderName::from_static("origin-agent-cluster"), "?1"),
 ];
 
 fn kind_of(content_type: &str) -> Kind {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match essence.as_str() {
         "application/pdf" => Kind::Pdf,
-        "text/html" | "text/xml" | "application/xml" | "text/xsl" | "application/xslt+xml" => Kind::Active,
+        "text/html" | "text/xml" | "application/xml" | "text/xsl" | "application/xslt+xml" => {
+            Kind::Active
+        }
         "text/css" => Kind::Subresource,
         other if other.ends_with("+xml") => Kind::Active,
-        other if other.ends_with("javascript") || other.ends_with("ecmascript") => Kind::Subresource,
+        other if other.ends_with("javascript") || other.ends_with("ecmascript") => {
+            Kind::Subresource
+        }
         _ => Kind::Other,
     }
 }
@@ -187,11 +231,20 @@ fn kind_of(content_type: &str) -> Kind {
 /// `type/subtype`, perhaps with parameters, in plain ASCII.
 fn is_media_type(text: &str) -> bool {
     let is_token = |word: &str| {
-        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte))
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte))
     };
     let essence = text.split(';').next().unwrap_or_default().trim();
-    let is_essence = essence.split_once('/').is_some_and(|(kind, subkind)| is_token(kind) && is_token(subkind));
-    is_essence && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic() && byte != b',') && text.len() <= 255
+    let is_essence = essence
+        .split_once('/')
+        .is_some_and(|(kind, subkind)| is_token(kind) && is_token(subkind));
+    is_essence
+        && text
+            .bytes()
+            .all(|byte| byte == b' ' || byte.is_ascii_graphic() && byte != b',')
+        && text.len() <= 255
 }
 
 fn value_or(text: &str, otherwise: &'static str) -> HeaderValue {
@@ -228,7 +281,10 @@ mod tests {
         for path in ["report/index.html", "a.svg", "junit.xml", "page.xhtml"] {
             check(content(path), "content-security-policy", sandbox);
         }
-        let disguised = Content { content_type: Some("TEXT/HTML; charset=x"), ..content("a.txt") };
+        let disguised = Content {
+            content_type: Some("TEXT/HTML; charset=x"),
+            ..content("a.txt")
+        };
         check(disguised, "content-security-policy", sandbox);
         for path in ["a.txt", "a.png", "a.js", "a.css", "a.bin", "a.json"] {
             check(content(path), "content-security-policy", Some("sandbox"));
@@ -237,41 +293,79 @@ mod tests {
 
     #[test]
     fn a_job_s_own_host_lets_reports_use_storage() {
-        let page = Content { place: Place::JobHost, ..content("index.html") };
+        let page = Content {
+            place: Place::JobHost,
+            ..content("index.html")
+        };
         let policy = "sandbox allow-scripts allow-popups allow-forms allow-same-origin allow-modals allow-downloads";
         check(page, "content-security-policy", Some(policy));
-        check(Content { place: Place::JobHost, ..content("a.txt") }, "content-security-policy", Some("sandbox"));
+        check(
+            Content {
+                place: Place::JobHost,
+                ..content("a.txt")
+            },
+            "content-security-policy",
+            Some("sandbox"),
+        );
     }
 
     #[test]
     fn a_pdf_is_shown_on_a_content_host_and_saved_on_one_host() {
-        check(content("a.pdf"), "content-disposition", Some("attachment; filename=\"a.pdf\""));
+        check(
+            content("a.pdf"),
+            "content-disposition",
+            Some("attachment; filename=\"a.pdf\""),
+        );
         check(content("a.pdf"), "content-security-policy", Some("sandbox"));
-        let elsewhere = Content { place: Place::ContentHost, ..content("a.pdf") };
-        check(elsewhere, "content-disposition", Some("inline; filename=\"a.pdf\""));
+        let elsewhere = Content {
+            place: Place::ContentHost,
+            ..content("a.pdf")
+        };
+        check(
+            elsewhere,
+            "content-disposition",
+            Some("inline; filename=\"a.pdf\""),
+        );
         check(elsewhere, "content-security-policy", None);
     }
 
     #[test]
     fn pages_can_be_shown_as_text() {
         for path in ["a.html", "a.css", "a.js", "a.xml", "a.svg"] {
-            let text = Content { serve_html: ServeHtml::Text, ..content(path) };
+            let text = Content {
+                serve_html: ServeHtml::Text,
+                ..content(path)
+            };
             check(text, "content-type", Some("text/plain; charset=utf-8"));
             check(text, "content-security-policy", Some("sandbox"));
         }
-        let picture = Content { serve_html: ServeHtml::Text, ..content("a.png") };
+        let picture = Content {
+            serve_html: ServeHtml::Text,
+            ..content("a.png")
+        };
         check(picture, "content-type", Some("image/png"));
     }
 
     #[test]
     fn a_tree_link_can_be_read_from_the_sandbox() {
-        let module = Content { is_tree_link: true, ..content("a.js") };
+        let module = Content {
+            is_tree_link: true,
+            ..content("a.js")
+        };
         check(module, "access-control-allow-origin", Some("*"));
         check(module, "cross-origin-resource-policy", Some("cross-origin"));
         check(module, "cross-origin-opener-policy", None);
         check(content("a.js"), "access-control-allow-origin", None);
-        check(content("a.js"), "cross-origin-resource-policy", Some("same-site"));
-        check(content("a.js"), "cross-origin-opener-policy", Some("same-origin"));
+        check(
+            content("a.js"),
+            "cross-origin-resource-policy",
+            Some("same-site"),
+        );
+        check(
+            content("a.js"),
+            "cross-origin-opener-policy",
+            Some("same-origin"),
+        );
     }
 
     #[test]
@@ -286,10 +380,29 @@ mod tests {
 
     #[test]
     fn a_stored_type_that_is_none_does_not_count() {
-        for stored in ["", "text", "text/", "/html", "text/html, x/y", "text/h\u{e4}ml", "a b/c", "text/html\r\nx: y"] {
-            check(Content { content_type: Some(stored), ..content("a.png") }, "content-type", Some("image/png"));
+        for stored in [
+            "",
+            "text",
+            "text/",
+            "/html",
+            "text/html, x/y",
+            "text/h\u{e4}ml",
+            "a b/c",
+            "text/html\r\nx: y",
+        ] {
+            check(
+                Content {
+                    content_type: Some(stored),
+                    ..content("a.png")
+                },
+                "content-type",
+                Some("image/png"),
+            );
         }
-        let stored = Content { content_type: Some("text/plain"), ..content("a.png") };
+        let stored = Content {
+            content_type: Some("text/plain"),
+            ..content("a.png")
+        };
         check(stored, "content-type", Some("text/plain; charset=utf-8"));
     }
 
@@ -300,10 +413,19 @@ mod tests {
             assert_eq!(content_disposition(Disposition::Attachment, path), expected);
         }
         check("dist/app 1.tar.gz", "attachment; filename=\"app 1.tar.gz\"");
-        check("a\"b\\c.txt", "attachment; filename=\"a_b_c.txt\"; filename*=UTF-8''a%22b%5Cc.txt");
-        check("Ä.txt", "attachment; filename=\"_.txt\"; filename*=UTF-8''%C3%84.txt");
+        check(
+            "a\"b\\c.txt",
+            "attachment; filename=\"a_b_c.txt\"; filename*=UTF-8''a%22b%5Cc.txt",
+        );
+        check(
+            "Ä.txt",
+            "attachment; filename=\"_.txt\"; filename*=UTF-8''%C3%84.txt",
+        );
         check("", "attachment; filename=\"file\"");
-        check("x\r\nset-cookie: a", "attachment; filename=\"x__set-cookie: a\"; filename*=UTF-8''x%0D%0Aset-cookie%3A%20a");
+        check(
+            "x\r\nset-cookie: a",
+            "attachment; filename=\"x__set-cookie: a\"; filename*=UTF-8''x%0D%0Aset-cookie%3A%20a",
+        );
     }
 
     proptest! {

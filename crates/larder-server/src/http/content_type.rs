@@ -6,7 +6,16 @@ const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// Names without an extension that are text everywhere.
 const TEXT_NAMES: [&str; 10] = [
-    "authors", "changelog", "copying", "dockerfile", "license", "makefile", "notice", "readme", "todo", "version",
+    "authors",
+    "changelog",
+    "copying",
+    "dockerfile",
+    "license",
+    "makefile",
+    "notice",
+    "readme",
+    "todo",
+    "version",
 ];
 
 /// The content type that the path's extension means.
@@ -22,8 +31,10 @@ pub fn content_type_of(path: &str) -> String {
     match extension {
         "gz" | "tgz" => "application/x-gzip".to_owned(),
         "xml" | "xsd" | "xsl" => "text/xml; charset=utf-8".to_owned(),
-        "log" | "out" | "err" | "lock" | "ts" | "tsx" | "jsx" | "yml" | "yaml" | "toml" | "ini" | "cfg" | "conf"
-        | "sh" | "properties" | "diff" | "patch" | "info" | "tap" => PLAIN_TEXT.to_owned(),
+        "log" | "out" | "err" | "lock" | "ts" | "tsx" | "jsx" | "yml" | "yaml" | "toml" | "ini"
+        | "cfg" | "conf" | "sh" | "properties" | "diff" | "patch" | "info" | "tap" => {
+            PLAIN_TEXT.to_owned()
+        }
         _ => guessed(extension),
     }
 }
@@ -31,7 +42,11 @@ pub fn content_type_of(path: &str) -> String {
 /// `text/…` without a charset gets UTF-8; other types are left as they are.
 pub fn with_charset(content_type: &str) -> String {
     let is_bare_text = content_type.starts_with("text/") && !content_type.contains(';');
-    if is_bare_text { format!("{content_type}; charset=utf-8") } else { content_type.to_owned() }
+    if is_bare_text {
+        format!("{content_type}; charset=utf-8")
+    } else {
+        content_type.to_owned()
+    }
 }
 
 fn guessed(extension: &str) -> String {

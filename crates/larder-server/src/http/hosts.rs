@@ -61,20 +61,31 @@ impl Hosts {
         let host = authority.host().to_ascii_lowercase();
         let port = authority.port_u16();
         // What is neither host nor port would be a user, or a port that is no number.
-        let port_length = port.map_or(0, |_| authority.port().map_or(0, |port| port.as_str().len() + 1));
+        let port_length = port.map_or(0, |_| {
+            authority.port().map_or(0, |port| port.as_str().len() + 1)
+        });
         if authority.as_str().len() != host.len() + port_length {
             return None;
         }
         match &self.content_url {
-            Some(ContentUrl::Host(url)) if is_of(url, &host, port) => return Some(RequestHost::Content),
+            Some(ContentUrl::Host(url)) if is_of(url, &host, port) => {
+                return Some(RequestHost::Content);
+            }
             Some(ContentUrl::PerJob(pattern)) if is_port_of(pattern.sample(), port) => {
                 if let Some(job) = pattern.job_of(&host) {
-                    return Some(RequestHost::ContentWildcard { n: job.n, project: job.project, vcs: job.vcs });
+                    return Some(RequestHost::ContentWildcard {
+                        n: job.n,
+                        project: job.project,
+                        vcs: job.vcs,
+                    });
                 }
             }
             _ => {}
         }
-        let is_public = self.public_url.as_ref().is_some_and(|url| is_of(url, &host, port));
+        let is_public = self
+            .public_url
+            .as_ref()
+            .is_some_and(|url| is_of(url, &host, port));
         (is_public || self.is_local(&host, port)).then_some(RequestHost::Main)
     }
 
@@ -83,17 +94,32 @@ impl Hosts {
         if port.unwrap_or(if self.is_tls { 443 } else { 80 }) != self.local.port() {
             return false;
         }
-        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+        let address = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>()
+            .ok();
         if self.local.ip().to_canonical().is_loopback() {
-            return host == "localhost" || address.is_some_and(|address| is_first_loopback(address) || address == self.local.ip());
+            return host == "localhost"
+                || address.is_some_and(|address| {
+                    is_first_loopback(address) || address == self.local.ip()
+                });
         }
         self.public_url.is_none() && address == Some(self.local.ip())
     }
 }
 
 /// Lets requests for our hosts through, with a [`RequestHost`]; others get 421. For `from_fn_with_state`.
-pub async fn accept_host(State(hosts): State<Arc<Hosts>>, mut request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+pub async fn accept_host(
+    State(hosts): State<Arc<Hosts>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
     let purpose = hosts.purpose_of(host);
     let is_for_all = ANSWERED_ON_ANY_HOST.contains(&request.uri().path());
     let Some(purpose) = purpose.or(is_for_all.then_some(RequestHost::Main)) else {
@@ -126,7 +152,9 @@ mod tests {
     use crate::config::Overrides;
 
     fn hosts(variables: &[(&str, &str)], local: &str) -> Hosts {
-        let environment = variables.iter().map(|&(name, value)| (format!("LARDER__{name}"), value.to_owned()));
+        let environment = variables
+            .iter()
+            .map(|&(name, value)| (format!("LARDER__{name}"), value.to_owned()));
         let config = Config::from_layers(None, environment, &Overrides::default()).unwrap();
         Hosts::new(&config, local.parse().unwrap())
     }
@@ -139,17 +167,33 @@ mod tests {
     #[test]
     fn a_loopback_listener_answers_its_own_names() {
         let hosts = hosts(&[], "127.0.0.1:7878");
-        for host in ["127.0.0.1:7878", "localhost:7878", "LOCALHOST:7878", "[::1]:7878"] {
+        for host in [
+            "127.0.0.1:7878",
+            "localhost:7878",
+            "LOCALHOST:7878",
+            "[::1]:7878",
+        ] {
             check(&hosts, host, Some(RequestHost::Main));
         }
-        for host in ["", "localhost", "localhost:", "localhost:80", "127.0.0.2:7878", "evil:7878", "x@localhost:7878"] {
+        for host in [
+            "",
+            "localhost",
+            "localhost:",
+            "localhost:80",
+            "127.0.0.2:7878",
+            "evil:7878",
+            "x@localhost:7878",
+        ] {
             check(&hosts, host, None);
         }
     }
 
     #[test]
     fn the_public_host_is_answered_with_and_without_its_own_port() {
-        let hosts = hosts(&[("PUBLIC_URL", "https://Builds.example/larder")], "127.0.0.1:7878");
+        let hosts = hosts(
+            &[("PUBLIC_URL", "https://Builds.example/larder")],
+            "127.0.0.1:7878",
+        );
         check(&hosts, "builds.example", Some(RequestHost::Main));
         check(&hosts, "BUILDS.example:443", Some(RequestHost::Main));
         check(&hosts, "builds.example:80", None);
@@ -161,21 +205,38 @@ mod tests {
     #[test]
     fn a_network_listener_answers_only_what_is_configured() {
         let plain = ("ALLOW_PLAINTEXT", "true");
-        let named = hosts(&[plain, ("PUBLIC_URL", "http://builds.example:7878")], "192.0.2.7:7878");
+        let named = hosts(
+            &[plain, ("PUBLIC_URL", "http://builds.example:7878")],
+            "192.0.2.7:7878",
+        );
         check(&named, "builds.example:7878", Some(RequestHost::Main));
         check(&named, "192.0.2.7:7878", None);
         check(&named, "localhost:7878", None);
-        check(&hosts(&[plain], "192.0.2.7:7878"), "192.0.2.7:7878", Some(RequestHost::Main));
+        check(
+            &hosts(&[plain], "192.0.2.7:7878"),
+            "192.0.2.7:7878",
+            Some(RequestHost::Main),
+        );
     }
 
     #[test]
     fn content_hosts_are_told_apart() {
         let public = ("PUBLIC_URL", "https://builds.example");
-        let one = hosts(&[public, ("CONTENT_URL", "https://files.example")], "127.0.0.1:7878");
+        let one = hosts(
+            &[public, ("CONTENT_URL", "https://files.example")],
+            "127.0.0.1:7878",
+        );
         check(&one, "files.example", Some(RequestHost::Content));
-        let pattern = ("CONTENT_URL", "https://{n}-{project}-{vcs}.artifacts.example:8443");
+        let pattern = (
+            "CONTENT_URL",
+            "https://{n}-{project}-{vcs}.artifacts.example:8443",
+        );
         let many = hosts(&[public, pattern], "127.0.0.1:7878");
-        let job = RequestHost::ContentWildcard { n: 24, project: 7, vcs: "gh".to_owned() };
+        let job = RequestHost::ContentWildcard {
+            n: 24,
+            project: 7,
+            vcs: "gh".to_owned(),
+        };
         check(&many, "24-7-gh.artifacts.example:8443", Some(job));
         check(&many, "24-7-gh.artifacts.example", None);
         check(&many, "artifacts.example:8443", None);

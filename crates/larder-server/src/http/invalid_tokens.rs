@@ -38,27 +38,39 @@ pub struct TooManyInvalidTokens {
 impl InvalidTokens {
     /// Allows `per_minute` unknown tokens for each address.
     pub fn new(per_minute: u64) -> Self {
-        Self { per_minute, window: Mutex::default() }
+        Self {
+            per_minute,
+            window: Mutex::default(),
+        }
     }
 
     /// Counts one unknown token from `address`, at `now_ms` since 1970.
     pub fn count(&self, address: IpAddr, now_ms: i64) -> Result<(), TooManyInvalidTokens> {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if !(0..MINUTE_MS).contains(&(now_ms.saturating_sub(window.begins_at_ms))) {
-            *window = Window { begins_at_ms: now_ms, ..Window::default() };
+            *window = Window {
+                begins_at_ms: now_ms,
+                ..Window::default()
+            };
         }
         let client = client_of(address);
         let is_known = window.counts.contains_key(&client);
         let (count, limit) = if is_known || window.counts.len() < ADDRESSES_MAX {
             (window.counts.entry(client).or_default(), self.per_minute)
         } else {
-            (&mut window.shared, self.per_minute.saturating_mul(SHARED_FACTOR))
+            (
+                &mut window.shared,
+                self.per_minute.saturating_mul(SHARED_FACTOR),
+            )
         };
         *count = count.saturating_add(1);
         if *count <= limit {
             return Ok(());
         }
-        let left_ms = window.begins_at_ms.saturating_add(MINUTE_MS).saturating_sub(now_ms);
+        let left_ms = window
+            .begins_at_ms
+            .saturating_add(MINUTE_MS)
+            .saturating_sub(now_ms);
         let retry_after_s = u64::try_from(left_ms).unwrap_or(0).div_ceil(1000).max(1);
         Err(TooManyInvalidTokens { retry_after_s })
     }
@@ -87,9 +99,15 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(tokens.count(client, 1_000_000), Ok(()));
         }
-        assert_eq!(tokens.count(client, 1_010_500), Err(TooManyInvalidTokens { retry_after_s: 50 }));
+        assert_eq!(
+            tokens.count(client, 1_010_500),
+            Err(TooManyInvalidTokens { retry_after_s: 50 })
+        );
         assert_eq!(tokens.count(address("192.0.2.2"), 1_010_500), Ok(()));
-        assert_eq!(tokens.count(client, 1_059_999), Err(TooManyInvalidTokens { retry_after_s: 1 }));
+        assert_eq!(
+            tokens.count(client, 1_059_999),
+            Err(TooManyInvalidTokens { retry_after_s: 1 })
+        );
         assert_eq!(tokens.count(client, 1_060_000), Ok(()));
     }
 

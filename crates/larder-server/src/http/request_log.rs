@@ -37,7 +37,10 @@ pub async fn log_request(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let peer = request.extensions().get::<PeerAddr>().map(|peer| peer.ip);
-    let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|route| route.as_str().to_owned());
     request.extensions_mut().insert(RequestId(id.clone()));
 
     let mut response = next.run(request).await;
@@ -74,7 +77,11 @@ struct Line {
 impl Drop for Line {
     fn drop(&mut self) {
         let took = self.started.elapsed();
-        let (method, route, status) = (self.method.to_string(), self.route.clone(), self.status.to_string());
+        let (method, route, status) = (
+            self.method.to_string(),
+            self.route.clone(),
+            self.status.to_string(),
+        );
         metrics::counter!(REQUESTS, "method" => method, "route" => route.clone(), "status" => status).increment(1);
         metrics::histogram!(REQUEST_SECONDS, "route" => route).record(took.as_secs_f64());
         let peer = self.peer.map(|peer| peer.to_string()).unwrap_or_default();
@@ -115,7 +122,10 @@ impl http_body::Body for LoggedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.get_mut();
         let poll = Pin::new(&mut this.body).poll_frame(cx);
         match &poll {

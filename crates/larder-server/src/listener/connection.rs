@@ -42,17 +42,28 @@ pub struct Terms {
 /// Serves the requests of one connection until it ends.
 ///
 /// `is_tls` says whether `io` is already decrypted.
-pub async fn serve_connection<T, S>(io: T, client: std::net::SocketAddr, is_tls: bool, service: S, terms: &Terms)
-where
+pub async fn serve_connection<T, S>(
+    io: T,
+    client: std::net::SocketAddr,
+    is_tls: bool,
+    service: S,
+    terms: &Terms,
+) where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
     let exchange = Arc::new(Exchange::default());
-    let peer = Peer { address: client.ip().to_canonical(), is_tls, proxies: Arc::clone(&terms.trusted_proxies) };
+    let peer = Peer {
+        address: client.ip().to_canonical(),
+        is_tls,
+        proxies: Arc::clone(&terms.trusted_proxies),
+    };
     let guarded = GuardedIo::new(io, terms.patience, Arc::clone(&exchange));
-    let answer = service_fn(move |request| answer(request, service.clone(), peer.clone(), exchange.begin()));
-    let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(guarded), answer));
+    let answer =
+        service_fn(move |request| answer(request, service.clone(), peer.clone(), exchange.begin()));
+    let mut connection =
+        pin!(http1::Builder::new().serve_connection(TokioIo::new(guarded), answer));
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
         () = terms.abort.cancelled() => return,
@@ -79,18 +90,28 @@ where
     S: Service<Request<Body>, Response = Response, Error = Infallible>,
 {
     if request.method() == STAND_IN_METHOD {
-        let refusal = busy.refusal().unwrap_or(Refusal { status: 400, reason: "the request is malformed" });
+        let refusal = busy.refusal().unwrap_or(Refusal {
+            status: 400,
+            reason: "the request is malformed",
+        });
         tracing::info!(peer = %peer.address, status = refusal.status, reason = refusal.reason, "refused a request");
-        metrics::counter!(crate::metrics::REFUSED, "status" => refusal.status.to_string()).increment(1);
+        metrics::counter!(crate::metrics::REFUSED, "status" => refusal.status.to_string())
+            .increment(1);
         return Ok(refusal_response(refusal).map(|body| Answer { body, _busy: busy }));
     }
     let mut request = request.map(Body::new);
     let seen: PeerAddr = peer.as_seen_by(request.headers());
     request.extensions_mut().insert(seen);
-    let response = match AssertUnwindSafe(service.oneshot(request)).catch_unwind().await {
+    let response = match AssertUnwindSafe(service.oneshot(request))
+        .catch_unwind()
+        .await
+    {
         Ok(Ok(response)) => response,
         // The panic hook has said where; the client needs to know only that it was not its fault.
-        Err(_) => plain_response(StatusCode::INTERNAL_SERVER_ERROR, "the server made a mistake; its log says more"),
+        Err(_) => plain_response(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the server made a mistake; its log says more",
+        ),
     };
     Ok(response.map(|body| Answer { body, _busy: busy }))
 }
@@ -109,7 +130,10 @@ fn plain_response(status: StatusCode, reason: &str) -> Response {
     let mut response = Response::new(Body::from(format!("{reason}\n")));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
@@ -124,7 +148,10 @@ impl http_body::Body for Answer {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut self.get_mut().body).poll_frame(cx)
     }
 

@@ -43,6 +43,8 @@ pub(super) struct GuardedIo<T> {
     released: BytesMut,
     /// Nothing more is handed on.
     is_ended: bool,
+    /// Our half is closed.
+    is_shut: bool,
     patience: Patience,
     reading: Timer,
     writing: Timer,
@@ -70,6 +72,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> GuardedIo<T> {
             input: BytesMut::new(),
             released: BytesMut::new(),
             is_ended: false,
+            is_shut: false,
             patience,
             reading: Timer::default(),
             writing: Timer::default(),
@@ -84,13 +87,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> GuardedIo<T> {
     /// Reads more bytes to judge; 0 at the end of the stream.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.input.reserve(READ_BYTES);
-        let length = ready!(poll_read_buf(Pin::new(&mut self.inner), cx, &mut self.input))?;
+        let length = ready!(poll_read_buf(
+            Pin::new(&mut self.inner),
+            cx,
+            &mut self.input
+        ))?;
         self.received.increment(length as u64);
         Poll::Ready(Ok(length))
     }
 
     /// Reads body bytes straight into hyper's buffer, but never past their end.
-    fn poll_plain(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>, plain: u64) -> Poll<io::Result<usize>> {
+    fn poll_plain(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        plain: u64,
+    ) -> Poll<io::Result<usize>> {
         let room = buf.remaining();
         let length = match usize::try_from(plain) {
             Ok(plain) if plain < room => {
@@ -170,11 +182,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> GuardedIo<T> {
         }
         let since = *self.head_since.get_or_insert(now);
         ready!(self.reading.poll(cx, since + self.patience.header));
-        let refusal = Refusal { status: 408, reason: "the request's head did not come in time" };
+        let refusal = Refusal {
+            status: 408,
+            reason: "the request's head did not come in time",
+        };
         Poll::Ready(self.refuse(refusal, true))
     }
 
-    fn poll_write_patience<R>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+    fn poll_write_patience<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
         if poll.is_ready() {
             self.writing.stop();
             return poll;
@@ -195,14 +214,19 @@ impl BodyPace {
 
     /// How long the wait that begins now may last. A client that sends a byte now and then earns ever less.
     fn patience_left(&self, body_idle: Duration) -> Duration {
-        let earned = Duration::from_millis(self.bytes.saturating_mul(1000) / BODY_BYTES_PER_SECOND_MIN);
+        let earned =
+            Duration::from_millis(self.bytes.saturating_mul(1000) / BODY_BYTES_PER_SECOND_MIN);
         let allowed = body_idle.saturating_add(earned);
         body_idle.min(allowed.saturating_sub(self.waited))
     }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for GuardedIo<T> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
             if !this.released.is_empty() {
@@ -242,7 +266,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for GuardedIo<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let poll = Pin::new(&mut this.inner).poll_write(cx, bytes);
         let written = ready!(this.poll_write_patience(cx, poll))?;
@@ -274,8 +302,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let poll = Pin::new(&mut this.inner).poll_shutdown(cx);
-        ready!(this.poll_write_patience(cx, poll))?;
+        if !this.is_shut {
+            let poll = Pin::new(&mut this.inner).poll_shutdown(cx);
+            ready!(this.poll_write_patience(cx, poll))?;
+            this.is_shut = true;
+            // hyper flushes again and again, which starts the writing timer anew; nobody reads any more.
+            this.reading.stop();
+        }
         // Whether the client was cut short: refused, or with a part of its body unread.
         if !this.exchange.is_refused() && this.framing.is_at_head() {
             return Poll::Ready(Ok(()));
@@ -284,9 +317,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
             this.input.clear();
             match this.poll_fill(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(())),
-                Poll::Ready(Ok(_)) if !this.writing.is_over(LINGER) => {}
+                Poll::Ready(Ok(_)) if !this.reading.is_over(LINGER) => {}
                 Poll::Ready(Ok(_)) => return Poll::Ready(Ok(())),
-                Poll::Pending => return this.writing.poll_for(cx, LINGER).map(Ok),
+                Poll::Pending => return this.reading.poll_for(cx, LINGER).map(Ok),
             }
         }
     }

@@ -45,13 +45,18 @@ impl Peer {
     /// Each proxy appends whom it heard from, so the list is read from its end, and the first address that is no
     /// proxy of ours is the client: what stands before it was written by the client.
     pub(super) fn as_seen_by(&self, headers: &HeaderMap) -> PeerAddr {
-        let mut seen = PeerAddr { ip: self.address, is_https: self.is_tls };
+        let mut seen = PeerAddr {
+            ip: self.address,
+            is_https: self.is_tls,
+        };
         if !self.proxies.contains(self.address) {
             return seen;
         }
         let forwarded = words(headers, "x-forwarded-for");
         for word in forwarded.iter().rev() {
-            let Some(address) = parse_address(word) else { break };
+            let Some(address) = parse_address(word) else {
+                break;
+            };
             seen.ip = address;
             if !self.proxies.contains(address) {
                 break;
@@ -67,14 +72,27 @@ impl Peer {
 /// The comma-separated words of all fields called `name`, in order.
 fn words<'headers>(headers: &'headers HeaderMap, name: &str) -> Vec<&'headers str> {
     let values = headers.get_all(name).into_iter();
-    values.flat_map(|value| value.to_str().unwrap_or_default().split(',')).map(str::trim).collect()
+    values
+        .flat_map(|value| value.to_str().unwrap_or_default().split(','))
+        .map(str::trim)
+        .collect()
 }
 
 /// `192.0.2.7`, `192.0.2.7:4711`, `2001:db8::7`, `[2001:db8::7]`, `[2001:db8::7]:4711`.
 fn parse_address(word: &str) -> Option<IpAddr> {
-    let bare = word.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(word);
-    let with_port = || word.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
-    bare.parse::<IpAddr>().ok().or_else(with_port).map(|address| address.to_canonical())
+    let bare = word
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(word);
+    let with_port = || {
+        word.parse::<std::net::SocketAddr>()
+            .ok()
+            .map(|address| address.ip())
+    };
+    bare.parse::<IpAddr>()
+        .ok()
+        .or_else(with_port)
+        .map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -82,29 +100,88 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(connection: &str, forwarded: &[(&'static str, &'static str)], ip: &str, is_https: bool) {
+    fn check(
+        connection: &str,
+        forwarded: &[(&'static str, &'static str)],
+        ip: &str,
+        is_https: bool,
+    ) {
         let ranges = ["10.0.0.0/8", "::1"].map(|range| range.parse().unwrap());
         let proxies = Arc::new(TrustedProxies::new(ranges.to_vec()));
-        let peer = Peer { address: connection.parse().unwrap(), is_tls: false, proxies };
+        let peer = Peer {
+            address: connection.parse().unwrap(),
+            is_tls: false,
+            proxies,
+        };
         let mut headers = HeaderMap::new();
         for &(name, value) in forwarded {
             headers.append(name, value.parse().unwrap());
         }
-        assert_eq!(peer.as_seen_by(&headers), PeerAddr { ip: ip.parse().unwrap(), is_https });
+        assert_eq!(
+            peer.as_seen_by(&headers),
+            PeerAddr {
+                ip: ip.parse().unwrap(),
+                is_https
+            }
+        );
     }
 
     #[test]
     fn only_trusted_proxies_are_believed() {
-        check("192.0.2.1", &[("x-forwarded-for", "203.0.113.9"), ("x-forwarded-proto", "https")], "192.0.2.1", false);
-        check("10.1.2.3", &[("x-forwarded-for", "203.0.113.9"), ("x-forwarded-proto", "https")], "203.0.113.9", true);
-        check("::1", &[("x-forwarded-for", "[2001:db8::7]:4711")], "2001:db8::7", false);
+        check(
+            "192.0.2.1",
+            &[
+                ("x-forwarded-for", "203.0.113.9"),
+                ("x-forwarded-proto", "https"),
+            ],
+            "192.0.2.1",
+            false,
+        );
+        check(
+            "10.1.2.3",
+            &[
+                ("x-forwarded-for", "203.0.113.9"),
+                ("x-forwarded-proto", "https"),
+            ],
+            "203.0.113.9",
+            true,
+        );
+        check(
+            "::1",
+            &[("x-forwarded-for", "[2001:db8::7]:4711")],
+            "2001:db8::7",
+            false,
+        );
     }
 
     #[test]
     fn what_the_client_wrote_itself_does_not_count() {
-        check("10.1.2.3", &[("x-forwarded-for", "1.1.1.1, 203.0.113.9, 10.9.9.9")], "203.0.113.9", false);
-        check("10.1.2.3", &[("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "203.0.113.9")], "203.0.113.9", false);
-        check("10.1.2.3", &[("x-forwarded-for", "1.1.1.1, nonsense, 10.9.9.9")], "10.9.9.9", false);
-        check("10.1.2.3", &[("x-forwarded-for", "nonsense")], "10.1.2.3", false);
+        check(
+            "10.1.2.3",
+            &[("x-forwarded-for", "1.1.1.1, 203.0.113.9, 10.9.9.9")],
+            "203.0.113.9",
+            false,
+        );
+        check(
+            "10.1.2.3",
+            &[
+                ("x-forwarded-for", "1.1.1.1"),
+                ("x-forwarded-for", "203.0.113.9"),
+            ],
+            "203.0.113.9",
+            false,
+        );
+        check(
+            "10.1.2.3",
+            &[("x-forwarded-for", "1.1.1.1, nonsense, 10.9.9.9")],
+            "10.9.9.9",
+            false,
+        );
+        check(
+            "10.1.2.3",
+            &[("x-forwarded-for", "nonsense")],
+            "10.1.2.3",
+            false,
+        );
     }
 }

@@ -21,7 +21,9 @@ impl Timer {
 
     /// Ready once `deadline` has passed.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if self.deadline != Some(deadline) {
             self.deadline = Some(deadline);
             sleep.as_mut().reset(deadline);
@@ -32,7 +34,9 @@ impl Timer {
     /// Ready when `limit` has passed since the timer was first asked after it was stopped.
     pub(super) fn poll_for(&mut self, cx: &mut Context<'_>, limit: Duration) -> Poll<()> {
         let deadline = self.deadline_in(limit);
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() != deadline {
             sleep.as_mut().reset(deadline);
         }

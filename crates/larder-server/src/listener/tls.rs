@@ -26,10 +26,14 @@ pub enum TlsError {
         source: std::io::Error,
     },
     /// The certificates are not PEM, or there is none.
-    #[error("tls.cert holds no certificate in PEM form (-----BEGIN CERTIFICATE-----), the server's own first")]
+    #[error(
+        "tls.cert holds no certificate in PEM form (-----BEGIN CERTIFICATE-----), the server's own first"
+    )]
     NoCertificate,
     /// The key is not PEM.
-    #[error("tls.key holds no private key in PEM form (PKCS#8, PKCS#1 or SEC1, without a pass phrase)")]
+    #[error(
+        "tls.key holds no private key in PEM form (PKCS#8, PKCS#1 or SEC1, without a pass phrase)"
+    )]
     NoKey,
     /// The two do not make a server: another key, or one that is not supported.
     #[error("tls.cert and tls.key cannot be used together: {0}")]
@@ -72,5 +76,9 @@ impl std::fmt::Debug for Tls {
 }
 
 fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|source| TlsError::Unreadable { key, path: path.to_owned(), source })
+    std::fs::read(path).map_err(|source| TlsError::Unreadable {
+        key,
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -55,21 +55,42 @@ pub fn scrub(line: &str) -> String {
 fn secret_at(line: &str, start: usize) -> Option<(usize, usize)> {
     let rest = &line[start..];
     let starts_with = |mark: &str| {
-        rest.get(..mark.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(mark))
+        rest.get(..mark.len())
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(mark))
     };
     if starts_with(TOKEN_PREFIX) {
-        let length = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(rest.len());
-        return (length > TOKEN_PREFIX.len()).then(|| (TOKEN_PREFIX.len(), length - TOKEN_PREFIX.len()));
+        let length = rest
+            .find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+            .unwrap_or(rest.len());
+        return (length > TOKEN_PREFIX.len())
+            .then(|| (TOKEN_PREFIX.len(), length - TOKEN_PREFIX.len()));
     }
     // The longest mark that fits: `authorization: bearer x` hides x and not `bearer`.
-    let mark = BEFORE_SECRETS.iter().filter(|mark| starts_with(mark)).max_by_key(|mark| mark.len())?;
-    let quotes = rest[mark.len()..].bytes().take_while(|&byte| byte == b'"' || byte == b'\\').count();
+    let mark = BEFORE_SECRETS
+        .iter()
+        .filter(|mark| starts_with(mark))
+        .max_by_key(|mark| mark.len())?;
+    let quotes = rest[mark.len()..]
+        .bytes()
+        .take_while(|&byte| byte == b'"' || byte == b'\\')
+        .count();
     let value = &rest[mark.len() + quotes..];
-    let is_end = |letter: char| letter.is_whitespace() || letter.is_control() || "&\"'<>\\,;/)]}".contains(letter);
+    let is_end = |letter: char| {
+        letter.is_whitespace() || letter.is_control() || "&\"'<>\\,;/)]}".contains(letter)
+    };
     let is_cookie = *mark == "cookie: ";
-    let length = if is_cookie { value.find(['"', '\n', '\\']) } else { value.find(is_end) }.unwrap_or(value.len());
+    let length = if is_cookie {
+        value.find(['"', '\n', '\\'])
+    } else {
+        value.find(is_end)
+    }
+    .unwrap_or(value.len());
     let is_ambiguous = AMBIGUOUS.contains(mark);
-    let is_secret = if is_ambiguous { length >= AMBIGUOUS_LENGTH_MIN && is_word_start(line, start, mark) } else { length > 0 };
+    let is_secret = if is_ambiguous {
+        length >= AMBIGUOUS_LENGTH_MIN && is_word_start(line, start, mark)
+    } else {
+        length > 0
+    };
     is_secret.then_some((mark.len() + quotes, length))
 }
 
@@ -110,19 +131,33 @@ mod tests {
         check("(lrd_a)", "(lrd_…)");
         check("GET /d/AAECAwQFBg.abc/report.html", "GET /d/…/report.html");
         check("cookie: a=b; __Host-s=c\" x", "cookie: …\" x");
-        check("https://s3/x?X-Amz-Signature=00ff&y", "https://s3/x?X-Amz-Signature=…&y");
+        check(
+            "https://s3/x?X-Amz-Signature=00ff&y",
+            "https://s3/x?X-Amz-Signature=…&y",
+        );
         check("{\"circle-token\": \"abc\"}", "{\"circle-token\": \"…\"}");
     }
 
     #[test]
     fn plain_words_stay() {
-        for line in ["Basic use", "the /d/ routes", "a bearer of news", "lrd_", "circle-token=", "übersicht ✓", ""] {
+        for line in [
+            "Basic use",
+            "the /d/ routes",
+            "a bearer of news",
+            "lrd_",
+            "circle-token=",
+            "übersicht ✓",
+            "",
+        ] {
             check(line, line);
         }
     }
 
     #[test]
     fn control_characters_are_written_out() {
-        check("a\u{1b}[0m\r\n\u{9b}\u{202e}", "a\\u001b[0m\\u000d\\u000a\\u009b\\u202e");
+        check(
+            "a\u{1b}[0m\r\n\u{9b}\u{202e}",
+            "a\\u001b[0m\\u000d\\u000a\\u009b\\u202e",
+        );
     }
 }

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use larder_server::config::{BlobsUrl, Config, DatabaseUrl, Overrides, ServeHtml, configuration_page, example_file};
+use larder_server::config::{
+    BlobsUrl, Config, DatabaseUrl, Overrides, ServeHtml, configuration_page, example_file,
+};
 
 /// A file's text, variables and options, and what came of them.
 struct Attempt<'test> {
@@ -17,18 +19,34 @@ impl Attempt<'_> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("larder.toml");
         std::fs::write(&path, self.file).unwrap();
-        let environment = self.variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
-        Config::from_layers(Some(&path), environment, &self.overrides)
-            .map_err(|error| error.to_string().replace(&path.display().to_string(), "larder.toml"))
+        let environment = self
+            .variables
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        Config::from_layers(Some(&path), environment, &self.overrides).map_err(|error| {
+            error
+                .to_string()
+                .replace(&path.display().to_string(), "larder.toml")
+        })
     }
 }
 
 fn of_file(file: &str) -> Result<Config, String> {
-    Attempt { file, variables: &[], overrides: Overrides::default() }.config()
+    Attempt {
+        file,
+        variables: &[],
+        overrides: Overrides::default(),
+    }
+    .config()
 }
 
 fn of_variables(variables: &[(&str, &str)]) -> Result<Config, String> {
-    Attempt { file: "", variables, overrides: Overrides::default() }.config()
+    Attempt {
+        file: "",
+        variables,
+        overrides: Overrides::default(),
+    }
+    .config()
 }
 
 /// The message names all of `parts`.
@@ -44,15 +62,28 @@ fn assert_names(result: Result<Config, String>, parts: &[&str]) {
 fn each_place_wins_over_the_ones_before() {
     let attempt = Attempt {
         file: "data = '/file'\nlisten = '127.0.0.1:1'\nserve_html = 'text'\n[limits]\nmax_file_bytes = 5\nmax_connections = 6\n",
-        variables: &[("LARDER__LISTEN", "127.0.0.1:2"), ("LARDER__DATA", "/variable"), ("LARDER__LIMITS__MAX_FILE_BYTES", "7")],
-        overrides: Overrides { data: Some("/option".to_owned()), ..Overrides::default() },
+        variables: &[
+            ("LARDER__LISTEN", "127.0.0.1:2"),
+            ("LARDER__DATA", "/variable"),
+            ("LARDER__LIMITS__MAX_FILE_BYTES", "7"),
+        ],
+        overrides: Overrides {
+            data: Some("/option".to_owned()),
+            ..Overrides::default()
+        },
     };
     let config = attempt.config().unwrap();
     assert_eq!(config.data, Path::new("/option"));
     assert_eq!(config.listen, SocketAddr::from(([127, 0, 0, 1], 2)));
-    assert_eq!((config.limits.max_file_bytes, config.limits.max_connections), (7, 6));
+    assert_eq!(
+        (config.limits.max_file_bytes, config.limits.max_connections),
+        (7, 6)
+    );
     assert_eq!(config.serve_html, ServeHtml::Text);
-    assert_eq!(config.limits.idle_timeout_s, Config::default().limits.idle_timeout_s);
+    assert_eq!(
+        config.limits.idle_timeout_s,
+        Config::default().limits.idle_timeout_s
+    );
 }
 
 #[test]
@@ -71,45 +102,126 @@ fn variables_hold_every_kind_of_value() {
         ("PATH", "nobody's"),
     ])
     .unwrap();
-    assert_eq!(config.public_url.unwrap().as_str(), "https://builds.example");
+    assert_eq!(
+        config.public_url.unwrap().as_str(),
+        "https://builds.example"
+    );
     assert_eq!(config.trusted_proxies.len(), 2);
     assert!(config.allow_plaintext);
-    assert_eq!(config.database.url, Some(DatabaseUrl::Sqlite(PathBuf::from("/var/lib/larder.db"))));
-    assert_eq!(config.blobs.url, Some(BlobsUrl::File(PathBuf::from("/var/lib/blobs"))));
+    assert_eq!(
+        config.database.url,
+        Some(DatabaseUrl::Sqlite(PathBuf::from("/var/lib/larder.db")))
+    );
+    assert_eq!(
+        config.blobs.url,
+        Some(BlobsUrl::File(PathBuf::from("/var/lib/blobs")))
+    );
     assert_eq!(config.limits.max_file_bytes, 3000);
 }
 
 #[test]
 fn an_unknown_key_is_named_with_its_place_and_what_is_meant() {
-    assert_names(of_file("\n\n[limits]\n# a comment\nmax_file_byte = 5\n"), &["larder.toml:5", "limits.max_file_byte", "`limits.max_file_bytes`"]);
-    assert_names(of_file("[limit]\nmax_connections = 5\n"), &["larder.toml:2", "limit.max_connections"]);
-    assert_names(of_file("limits.max = 5\n"), &["larder.toml:1", "limits.max"]);
-    assert_names(of_file("frobnicate = 1\n"), &["larder.toml:1", "frobnicate", "docs/configuration.md"]);
-    assert_names(of_variables(&[("LARDER__LISTENS", "x")]), &["LARDER__LISTENS", "`LARDER__LISTEN`"]);
+    assert_names(
+        of_file("\n\n[limits]\n# a comment\nmax_file_byte = 5\n"),
+        &[
+            "larder.toml:5",
+            "limits.max_file_byte",
+            "`limits.max_file_bytes`",
+        ],
+    );
+    assert_names(
+        of_file("[limit]\nmax_connections = 5\n"),
+        &["larder.toml:2", "limit.max_connections"],
+    );
+    assert_names(
+        of_file("limits.max = 5\n"),
+        &["larder.toml:1", "limits.max"],
+    );
+    assert_names(
+        of_file("frobnicate = 1\n"),
+        &["larder.toml:1", "frobnicate", "docs/configuration.md"],
+    );
+    assert_names(
+        of_variables(&[("LARDER__LISTENS", "x")]),
+        &["LARDER__LISTENS", "`LARDER__LISTEN`"],
+    );
     assert_names(of_variables(&[("LARDER__", "x")]), &["LARDER__"]);
-    assert_names(of_variables(&[("LARDER__listen", "x")]), &["LARDER__listen"]);
+    assert_names(
+        of_variables(&[("LARDER__listen", "x")]),
+        &["LARDER__listen"],
+    );
 }
 
 #[test]
 fn a_wrong_value_is_named_with_its_key_place_and_what_is_allowed() {
     let wrong: &[(&str, &[&str])] = &[
-        ("listen = 'here'", &["larder.toml:1", "listen = \"here\"", "127.0.0.1:7878"]),
-        ("listen = 7878", &["listen = 7878", "an IP address and a port"]),
+        (
+            "listen = 'here'",
+            &["larder.toml:1", "listen = \"here\"", "127.0.0.1:7878"],
+        ),
+        (
+            "listen = 7878",
+            &["listen = 7878", "an IP address and a port"],
+        ),
         ("public_url = 'builds.example'", &["public_url", "http://"]),
         ("public_url = ''", &["public_url", "empty"]),
-        ("content_url = 'https://{n}.example'", &["content_url", "{project}"]),
-        ("trusted_proxies = ['10.0.0.0/99']", &["trusted_proxies", "10.0.0.0/99", "allowed"]),
-        ("trusted_proxies = '10.0.0.0/8'", &["trusted_proxies", "a list"]),
-        ("allow_plaintext = 'yes'", &["allow_plaintext = \"yes\"", "true or false"]),
-        ("serve_html = 'maybe'", &["serve_html = \"maybe\"", "\"render\" or \"text\""]),
+        (
+            "content_url = 'https://{n}.example'",
+            &["content_url", "{project}"],
+        ),
+        (
+            "trusted_proxies = ['10.0.0.0/99']",
+            &["trusted_proxies", "10.0.0.0/99", "allowed"],
+        ),
+        (
+            "trusted_proxies = '10.0.0.0/8'",
+            &["trusted_proxies", "a list"],
+        ),
+        (
+            "allow_plaintext = 'yes'",
+            &["allow_plaintext = \"yes\"", "true or false"],
+        ),
+        (
+            "serve_html = 'maybe'",
+            &["serve_html = \"maybe\"", "\"render\" or \"text\""],
+        ),
         ("limits = 5", &["larder.toml:1", "limits"]),
-        ("[limits]\nmax_file_bytes = 0", &["larder.toml:2", "limits.max_file_bytes = 0", "1 or more"]),
-        ("[limits]\nmax_file_bytes = -1", &["limits.max_file_bytes = -1", "1 or more"]),
-        ("[limits]\nmax_file_bytes = '3GB'", &["limits.max_file_bytes = \"3GB\"", "whole number of bytes"]),
-        ("[limits]\nidle_timeout_s = 1.5", &["limits.idle_timeout_s = 1.5", "seconds"]),
-        ("[log]\nlevel = 'loud'", &["log.level = \"loud\"", "\"debug\""]),
-        ("[database]\nurl = 'mysql://x'", &["database.url = \"mysql://x\"", "sqlite:PATH"]),
-        ("[database]\nurl = 'sqlite:'", &["database.url", "sqlite:PATH"]),
+        (
+            "[limits]\nmax_file_bytes = 0",
+            &["larder.toml:2", "limits.max_file_bytes = 0", "1 or more"],
+        ),
+        (
+            "[limits]\nmax_file_bytes = -1",
+            &["limits.max_file_bytes = -1", "1 or more"],
+        ),
+        (
+            "[limits]\nmax_file_bytes = '3GB'",
+            &["limits.max_file_bytes = \"3GB\"", "whole number of bytes"],
+        ),
+        (
+            "[limits]\nidle_timeout_s = 1.5",
+            &["limits.idle_timeout_s = 1.5", "seconds"],
+        ),
+        (
+            "[limits]\nidle_timeout_s = 9223372036854775807",
+            &["limits.idle_timeout_s", "31536000"],
+        ),
+        (
+            "[limits]\nmax_connections = 1000001",
+            &["limits.max_connections = 1000001", "1000000"],
+        ),
+        (
+            "[log]\nlevel = 'loud'",
+            &["log.level = \"loud\"", "\"debug\""],
+        ),
+        (
+            "[database]\nurl = 'mysql://x'",
+            &["database.url = \"mysql://x\"", "sqlite:PATH"],
+        ),
+        (
+            "[database]\nurl = 'sqlite:'",
+            &["database.url", "sqlite:PATH"],
+        ),
         ("[blobs]\nurl = 's3://'", &["blobs.url", "bucket"]),
         ("listen = ", &["larder.toml:1", "not TOML"]),
         ("data = 'a'\ndata = 'b'", &["larder.toml:2", "not TOML"]),
@@ -117,45 +229,117 @@ fn a_wrong_value_is_named_with_its_key_place_and_what_is_allowed() {
     for (file, parts) in wrong {
         assert_names(of_file(file), parts);
     }
-    assert_names(of_variables(&[("LARDER__ALLOW_PLAINTEXT", "1")]), &["environment variable LARDER__ALLOW_PLAINTEXT", "true or false"]);
-    assert_names(of_variables(&[("LARDER__LIMITS__MAX_FILE_BYTES", "3GB")]), &["LARDER__LIMITS__MAX_FILE_BYTES", "\"3GB\""]);
-    let option = Overrides { listen: Some("nowhere".to_owned()), ..Overrides::default() };
-    assert_names(Attempt { file: "", variables: &[], overrides: option }.config(), &["command line --listen", "nowhere"]);
+    assert_names(
+        of_variables(&[("LARDER__ALLOW_PLAINTEXT", "1")]),
+        &[
+            "environment variable LARDER__ALLOW_PLAINTEXT",
+            "true or false",
+        ],
+    );
+    assert_names(
+        of_variables(&[("LARDER__LIMITS__MAX_FILE_BYTES", "3GB")]),
+        &["LARDER__LIMITS__MAX_FILE_BYTES", "\"3GB\""],
+    );
+    let option = Overrides {
+        listen: Some("nowhere".to_owned()),
+        ..Overrides::default()
+    };
+    assert_names(
+        Attempt {
+            file: "",
+            variables: &[],
+            overrides: option,
+        }
+        .config(),
+        &["command line --listen", "nowhere"],
+    );
 }
 
 #[test]
 fn a_missing_file_is_named() {
-    let result = Config::from_layers(Some(Path::new("/nowhere/larder.toml")), [], &Overrides::default());
-    assert!(result.unwrap_err().to_string().contains("--config /nowhere/larder.toml"));
+    let result = Config::from_layers(
+        Some(Path::new("/nowhere/larder.toml")),
+        [],
+        &Overrides::default(),
+    );
+    assert!(
+        result
+            .unwrap_err()
+            .to_string()
+            .contains("--config /nowhere/larder.toml")
+    );
 }
 
 #[test]
 fn plaintext_to_the_network_needs_to_be_meant() {
     let network = ("LARDER__LISTEN", "192.0.2.7:7878");
-    assert_names(of_variables(&[network]), &["listen", "192.0.2.7:7878", "trusted_proxies", "allow_plaintext", "tls.cert"]);
+    assert_names(
+        of_variables(&[network]),
+        &[
+            "listen",
+            "192.0.2.7:7878",
+            "trusted_proxies",
+            "allow_plaintext",
+            "tls.cert",
+        ],
+    );
     assert!(of_variables(&[network, ("LARDER__ALLOW_PLAINTEXT", "true")]).is_ok());
     assert!(of_variables(&[network, ("LARDER__TRUSTED_PROXIES", "192.0.2.1")]).is_ok());
-    assert!(of_variables(&[network, ("LARDER__TLS__CERT", "c"), ("LARDER__TLS__KEY", "k")]).is_ok());
+    assert!(
+        of_variables(&[
+            network,
+            ("LARDER__TLS__CERT", "c"),
+            ("LARDER__TLS__KEY", "k")
+        ])
+        .is_ok()
+    );
     assert!(of_variables(&[("LARDER__LISTEN", "[::1]:7878")]).is_ok());
     let everywhere = ("LARDER__LISTEN", "0.0.0.0:7878");
-    assert_names(of_variables(&[everywhere, ("LARDER__ALLOW_PLAINTEXT", "true")]), &["listen", "public_url"]);
+    assert_names(
+        of_variables(&[everywhere, ("LARDER__ALLOW_PLAINTEXT", "true")]),
+        &["listen", "public_url"],
+    );
 }
 
 #[test]
 fn settings_that_do_not_go_together_are_refused() {
     let public = ("LARDER__PUBLIC_URL", "https://builds.example");
-    assert_names(of_variables(&[("LARDER__TLS__CERT", "c")]), &["tls.cert", "tls.key"]);
-    assert_names(of_variables(&[("LARDER__TLS__KEY", "k")]), &["tls.key", "tls.cert"]);
-    assert_names(of_variables(&[public, ("LARDER__CONTENT_URL", "https://builds.example:81")]), &["content_url", "cookies"]);
-    assert_names(of_variables(&[("LARDER__CONTENT_URL", "https://files.example")]), &["content_url", "public_url"]);
-    assert_names(of_variables(&[("LARDER__METRICS__LISTEN", "127.0.0.1:7878")]), &["metrics.listen", "`listen`"]);
+    assert_names(
+        of_variables(&[("LARDER__TLS__CERT", "c")]),
+        &["tls.cert", "tls.key"],
+    );
+    assert_names(
+        of_variables(&[("LARDER__TLS__KEY", "k")]),
+        &["tls.key", "tls.cert"],
+    );
+    assert_names(
+        of_variables(&[public, ("LARDER__CONTENT_URL", "https://builds.example:81")]),
+        &["content_url", "cookies"],
+    );
+    assert_names(
+        of_variables(&[("LARDER__CONTENT_URL", "https://files.example")]),
+        &["content_url", "public_url"],
+    );
+    assert_names(
+        of_variables(&[("LARDER__METRICS__LISTEN", "127.0.0.1:7878")]),
+        &["metrics.listen", "`listen`"],
+    );
 }
 
 #[test]
 fn what_is_not_built_yet_says_so() {
-    assert_names(of_variables(&[("LARDER__DATABASE__URL", "postgres://u:hunter2@db/x")]), &["database.url", "not built yet", "u:…@db"]);
-    assert_names(of_variables(&[("LARDER__BLOBS__URL", "s3://bucket/prefix")]), &["blobs.url", "not built yet"]);
-    assert_names(of_variables(&[("LARDER__BLOBS__REGION", "x")]), &["blobs.region", "not built yet"]);
+    assert_names(
+        of_variables(&[("LARDER__DATABASE__URL", "postgres://u:hunter2@db/x")]),
+        &["database.url", "not built yet", "u:…@db"],
+    );
+    assert_names(
+        of_variables(&[("LARDER__BLOBS__URL", "s3://bucket/prefix")]),
+        &["blobs.url", "not built yet"],
+    );
+    assert_names(
+        of_variables(&[("LARDER__BLOBS__REGION", "x")]),
+        &["blobs.region", "not built yet"],
+    );
 }
 
 #[test]
@@ -177,8 +361,10 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-const DOCUMENTS: [(&str, fn() -> String); 2] =
-    [("larder.example.toml", example_file), ("docs/configuration.md", configuration_page)];
+const DOCUMENTS: [(&str, fn() -> String); 2] = [
+    ("larder.example.toml", example_file),
+    ("docs/configuration.md", configuration_page),
+];
 
 #[test]
 fn the_documents_are_what_the_code_says() {
@@ -208,13 +394,27 @@ fn the_example_file_is_a_file_that_works() {
 #[test]
 fn the_defaults_in_the_example_are_the_defaults() {
     let lines = example_file();
-    let is_default = |line: &&str| line.starts_with('[') || line.contains(" = ") && !line.contains("# not set by default");
-    let uncommented = lines.lines().filter(is_default).map(|line| match line.strip_prefix("# ") {
-        Some(setting) if setting.split_once(" = ").is_some_and(|(key, _)| !key.contains([' ', '(', '`'])) => setting,
-        _ if line.starts_with('[') => line,
-        _ => "",
-    });
+    let is_default = |line: &&str| {
+        line.starts_with('[') || line.contains(" = ") && !line.contains("# not set by default")
+    };
+    let uncommented = lines
+        .lines()
+        .filter(is_default)
+        .map(|line| match line.strip_prefix("# ") {
+            Some(setting)
+                if setting
+                    .split_once(" = ")
+                    .is_some_and(|(key, _)| !key.contains([' ', '(', '`'])) =>
+            {
+                setting
+            }
+            _ if line.starts_with('[') => line,
+            _ => "",
+        });
     let file = uncommented.collect::<Vec<_>>().join("\n");
-    assert!(file.contains("max_file_bytes = 3_000_000_000") && file.contains("data = "), "{file}");
+    assert!(
+        file.contains("max_file_bytes = 3_000_000_000") && file.contains("data = "),
+        "{file}"
+    );
     assert_eq!(of_file(&file).unwrap(), Config::default());
 }

@@ -23,7 +23,15 @@ async fn waiting_server(drain: Duration) -> (Server, Arc<Notify>, Arc<Notify>) {
             "done"
         }
     });
-    let server = Server::serve(Options { drain, ..Options::default() }, router, Seen::default()).await;
+    let server = Server::serve(
+        Options {
+            drain,
+            ..Options::default()
+        },
+        router,
+        Seen::default(),
+    )
+    .await;
     (server, reached, go)
 }
 
@@ -31,7 +39,9 @@ async fn waiting_server(drain: Duration) -> (Server, Arc<Notify>, Arc<Notify>) {
 async fn an_answer_on_its_way_ends_well_and_idle_connections_at_once() {
     let (server, reached, go) = waiting_server(Duration::from_secs(30)).await;
     let mut busy = server.connect().await;
-    busy.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    busy.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
     reached.notified().await;
     let mut idle = server.connect().await;
     let mut begun = server.connect().await;
@@ -53,7 +63,9 @@ async fn an_answer_on_its_way_ends_well_and_idle_connections_at_once() {
 async fn an_answer_that_hangs_is_cut_off() {
     let (server, reached, _go) = waiting_server(Duration::ZERO).await;
     let mut busy = server.connect().await;
-    busy.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    busy.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
     reached.notified().await;
     server.stop.cancel();
     assert_eq!(server.task.await.unwrap().cut_off, 1);
@@ -75,8 +87,15 @@ async fn more_connections_than_allowed_wait() {
                 "done"
             }
         });
-        let options = Options { connections_max: 1, ..Options::default() };
-        (Server::serve(options, router, Seen::default()).await, reached, go)
+        let options = Options {
+            connections_max: 1,
+            ..Options::default()
+        };
+        (
+            Server::serve(options, router, Seen::default()).await,
+            reached,
+            go,
+        )
     };
     let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let (mut first, mut second) = (server.connect().await, server.connect().await);

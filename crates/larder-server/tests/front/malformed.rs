@@ -205,7 +205,12 @@ async fn a_head_is_judged_the_same_when_it_comes_byte_by_byte() {
         let mut answer = String::new();
         reader.read_to_string(&mut answer).await.unwrap();
         sending.await.unwrap();
-        assert_eq!(statuses(&answer), [*status], "{}: {answer}", request.escape_ascii());
+        assert_eq!(
+            statuses(&answer),
+            [*status],
+            "{}: {answer}",
+            request.escape_ascii()
+        );
         assert_eq!(seen.begun(), 0);
     }
 }
@@ -217,18 +222,36 @@ async fn what_is_too_long_is_refused_with_its_status() {
     let cases = [
         (414, format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n")),
         (414, format!("GET /?{long}{long}{long}")),
-        (431, format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\nY: {long}\r\n\r\n")),
-        (431, format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}{long}{long}")),
-        (431, format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(64))),
+        (
+            431,
+            format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\nY: {long}\r\n\r\n"),
+        ),
+        (
+            431,
+            format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}{long}{long}"),
+        ),
+        (
+            431,
+            format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(64)),
+        ),
         (400, long.clone()),
     ];
     for (status, request) in cases {
         let answer = server.answer_to(request.as_bytes()).await;
         assert_eq!(statuses(&answer), [status], "{}", &request[..40]);
     }
-    let trailers = format!("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: {long}\r\n\r\n");
-    assert_eq!(statuses(&server.answer_to(trailers.as_bytes()).await), [400]);
-    let extension = format!("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0;{long}\r\n\r\n");
-    assert_eq!(statuses(&server.answer_to(extension.as_bytes()).await), [400]);
+    let trailers = format!(
+        "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: {long}\r\n\r\n"
+    );
+    assert_eq!(
+        statuses(&server.answer_to(trailers.as_bytes()).await),
+        [400]
+    );
+    let extension =
+        format!("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0;{long}\r\n\r\n");
+    assert_eq!(
+        statuses(&server.answer_to(extension.as_bytes()).await),
+        [400]
+    );
     assert_eq!(server.seen.whole(), 0);
 }

@@ -17,38 +17,67 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{Seen, Server, statuses};
 
 async fn server() -> Server {
-    let listener = Listener::bind(([127, 0, 0, 1], 0).into(), Options::default()).await.unwrap();
+    let listener = Listener::bind(([127, 0, 0, 1], 0).into(), Options::default())
+        .await
+        .unwrap();
     let address = listener.local_addr().unwrap();
     let hosts = Arc::new(Hosts::new(&Config::default(), address));
-    let router = Router::new()
-        .route("/healthz", get(|| async { "alive" }))
-        .route("/who/{name}", get(|Extension(host): Extension<RequestHost>, Extension(peer): Extension<PeerAddr>| async move {
-            format!("{host:?} {}", peer.ip)
-        }))
-        .route("/broken", get(broken))
-        .route("/file", put(|| async { "kept" }))
-        .layer(middleware::from_fn(refuse_encoded_uploads))
-        .layer(middleware::from_fn_with_state(hosts, accept_host))
-        .layer(middleware::from_fn(log_request));
+    let router =
+        Router::new()
+            .route("/healthz", get(|| async { "alive" }))
+            .route(
+                "/who/{name}",
+                get(
+                    |Extension(host): Extension<RequestHost>,
+                     Extension(peer): Extension<PeerAddr>| async move {
+                        format!("{host:?} {}", peer.ip)
+                    },
+                ),
+            )
+            .route("/broken", get(broken))
+            .route("/file", put(|| async { "kept" }))
+            .layer(middleware::from_fn(refuse_encoded_uploads))
+            .layer(middleware::from_fn_with_state(hosts, accept_host))
+            .layer(middleware::from_fn(log_request));
     let stop = CancellationToken::new();
     let task = tokio::spawn(listener.serve(router, stop.clone()));
-    Server { address, seen: Seen::default(), stop, task }
+    Server {
+        address,
+        seen: Seen::default(),
+        stop,
+        task,
+    }
 }
 
 async fn broken() -> Response {
     let detail = ErrorDetail("the disk of lrd_job_abcdef is on fire".to_owned());
-    (StatusCode::INTERNAL_SERVER_ERROR, Extension(detail), "sorry").into_response()
+    (
+        StatusCode::INTERNAL_SERVER_ERROR,
+        Extension(detail),
+        "sorry",
+    )
+        .into_response()
 }
 
 #[tokio::test]
 async fn a_host_that_is_not_ours_gets_421_and_is_told_what_to_set() {
     let server = server().await;
-    let answer = server.answer_to(b"GET /who/a HTTP/1.1\r\nHost: evil\r\nConnection: close\r\n\r\n").await;
+    let answer = server
+        .answer_to(b"GET /who/a HTTP/1.1\r\nHost: evil\r\nConnection: close\r\n\r\n")
+        .await;
     assert_eq!(statuses(&answer), [421]);
-    assert!(answer.contains("`evil`") && answer.contains("public_url"), "{answer}");
-    let answer = server.answer_to(b"GET /healthz HTTP/1.1\r\nHost: evil\r\nConnection: close\r\n\r\n").await;
+    assert!(
+        answer.contains("`evil`") && answer.contains("public_url"),
+        "{answer}"
+    );
+    let answer = server
+        .answer_to(b"GET /healthz HTTP/1.1\r\nHost: evil\r\nConnection: close\r\n\r\n")
+        .await;
     assert!(answer.ends_with("alive"), "{answer}");
-    let own = format!("GET /who/a HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n", server.address.port());
+    let own = format!(
+        "GET /who/a HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n",
+        server.address.port()
+    );
     let answer = server.answer_to(own.as_bytes()).await;
     assert!(answer.ends_with("Main 127.0.0.1"), "{answer}");
 }
@@ -57,10 +86,15 @@ async fn a_host_that_is_not_ours_gets_421_and_is_told_what_to_set() {
 async fn a_packed_upload_gets_415() {
     let server = server().await;
     let host = server.address;
-    let head = format!("PUT /file HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\nConnection: close\r\n");
-    let answer = server.answer_to(format!("{head}Content-Encoding: gzip\r\n\r\nhi").as_bytes()).await;
+    let head =
+        format!("PUT /file HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\nConnection: close\r\n");
+    let answer = server
+        .answer_to(format!("{head}Content-Encoding: gzip\r\n\r\nhi").as_bytes())
+        .await;
     assert_eq!(statuses(&answer), [415]);
-    let answer = server.answer_to(format!("{head}Content-Encoding: identity\r\n\r\nhi").as_bytes()).await;
+    let answer = server
+        .answer_to(format!("{head}Content-Encoding: identity\r\n\r\nhi").as_bytes())
+        .await;
     assert!(answer.ends_with("kept"), "{answer}");
 }
 
@@ -82,28 +116,58 @@ impl Write for Memory {
 async fn each_request_is_one_line_without_its_path_and_secrets() {
     let memory = Memory::default();
     let writer = memory.clone();
-    let config = LogConfig { format: LogFormat::Json, level: LogLevel::Info };
+    let config = LogConfig {
+        format: LogFormat::Json,
+        level: LogLevel::Info,
+    };
     // The test's runtime has one thread, so the server logs on this one too.
-    let _logging = tracing::subscriber::set_default(larder_server::log::subscriber(config, move || writer.clone()));
+    let _logging =
+        tracing::subscriber::set_default(larder_server::log::subscriber(config, move || {
+            writer.clone()
+        }));
     let server = server().await;
     let host = server.address;
     let request = |path: &str| {
         format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: \x1b[31m\r\nConnection: close\r\n\r\n").replace('\x1b', "")
     };
-    server.answer_to(request("/who/hunter2?circle-token=hunter2").as_bytes()).await;
-    server.answer_to(request("/nowhere/hunter2").as_bytes()).await;
+    server
+        .answer_to(request("/who/hunter2?circle-token=hunter2").as_bytes())
+        .await;
+    server
+        .answer_to(request("/nowhere/hunter2").as_bytes())
+        .await;
     server.answer_to(request("/broken").as_bytes()).await;
     server.stop.cancel();
     server.task.await.unwrap();
 
     let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
-    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(lines.len(), 3, "{text}");
-    assert!(!text.contains("hunter2") && !text.contains("abcdef"), "{text}");
-    let fields = |line: usize| (lines[line]["route"].clone(), lines[line]["status"].clone(), lines[line]["bytes"].clone());
-    assert_eq!(fields(0), ("/who/{name}".into(), 200.into(), 14.into()), "{text}");
+    assert!(
+        !text.contains("hunter2") && !text.contains("abcdef"),
+        "{text}"
+    );
+    let fields = |line: usize| {
+        (
+            lines[line]["route"].clone(),
+            lines[line]["status"].clone(),
+            lines[line]["bytes"].clone(),
+        )
+    };
+    assert_eq!(
+        fields(0),
+        ("/who/{name}".into(), 200.into(), 14.into()),
+        "{text}"
+    );
     assert_eq!(fields(1), ("(none)".into(), 404.into(), 0.into()), "{text}");
-    assert_eq!(fields(2), ("/broken".into(), 500.into(), 5.into()), "{text}");
+    assert_eq!(
+        fields(2),
+        ("/broken".into(), 500.into(), 5.into()),
+        "{text}"
+    );
     assert_eq!(lines[2]["error"], "the disk of lrd_… is on fire");
     assert_eq!(lines[2]["level"], "ERROR");
     assert_eq!(lines[0]["peer"], "127.0.0.1");

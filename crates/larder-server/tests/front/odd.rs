@@ -52,10 +52,16 @@ async fn odd_requests_that_are_right_are_answered() {
     for (request, expected) in ANSWERED {
         let answer = server.answer_to(request).await;
         let shown = request.escape_ascii();
-        assert_eq!(statuses(&answer), vec![200; expected.len()], "{shown}: {answer}");
+        assert_eq!(
+            statuses(&answer),
+            vec![200; expected.len()],
+            "{shown}: {answer}"
+        );
         let mut rest = answer.as_str();
         for body in *expected {
-            let Some((_, after)) = rest.split_once(body) else { panic!("{shown}: no {body} in {answer}") };
+            let Some((_, after)) = rest.split_once(body) else {
+                panic!("{shown}: no {body} in {answer}")
+            };
             rest = after;
         }
     }
@@ -84,13 +90,24 @@ async fn a_body_is_carried_whole_whatever_its_size() {
     for size in [1, 4095, 8192, 8193, 65_536, 300_000] {
         let body = "abcdefghijklmnopqrstuvwxyz012345".repeat(size / 32 + 1)[..size].to_owned();
         let plain = format!("PUT /p HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n{body}");
-        let mut chunked = "PUT /c HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
+        let mut chunked =
+            "PUT /c HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+                .to_owned();
         for chunk in body.as_bytes().chunks(7000) {
-            chunked.push_str(&format!("{:x}\r\n{}\r\n", chunk.len(), std::str::from_utf8(chunk).unwrap()));
+            chunked.push_str(&format!(
+                "{:x}\r\n{}\r\n",
+                chunk.len(),
+                std::str::from_utf8(chunk).unwrap()
+            ));
         }
         chunked.push_str("0\r\n\r\n");
         let (mut reader, mut writer) = server.connect().await.into_split();
-        let sending = tokio::spawn(async move { writer.write_all((plain + &chunked).as_bytes()).await.map(|()| writer) });
+        let sending = tokio::spawn(async move {
+            writer
+                .write_all((plain + &chunked).as_bytes())
+                .await
+                .map(|()| writer)
+        });
         let mut answer = String::new();
         reader.read_to_string(&mut answer).await.unwrap();
         let _writer = sending.await.unwrap().unwrap();

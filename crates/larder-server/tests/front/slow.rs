@@ -26,7 +26,14 @@ pub(crate) fn connect(room: usize) -> (DuplexStream, Seen) {
     let service = counting(&seen);
     tokio::spawn(async move {
         let address = ([127, 0, 0, 1], 1).into();
-        serve_connection(far_end, address, false, service, &terms(Patience::default())).await;
+        serve_connection(
+            far_end,
+            address,
+            false,
+            service,
+            &terms(Patience::default()),
+        )
+        .await;
     });
     (client, seen)
 }
@@ -38,7 +45,11 @@ async fn rest_of(mut client: impl tokio::io::AsyncRead + Unpin) -> String {
 }
 
 /// Sends `bytes` one by one, `pause` apart, for as long as they are taken.
-fn trickle(mut writer: impl tokio::io::AsyncWrite + Unpin + Send + 'static, bytes: Vec<u8>, pause: Duration) {
+fn trickle(
+    mut writer: impl tokio::io::AsyncWrite + Unpin + Send + 'static,
+    bytes: Vec<u8>,
+    pause: Duration,
+) {
     tokio::spawn(async move {
         for byte in bytes {
             if writer.write_all(&[byte]).await.is_err() {
@@ -62,7 +73,16 @@ async fn a_head_that_trickles_is_cut_off() {
     let (client, seen) = connect(1024);
     let (reader, writer) = tokio::io::split(client);
     let began = Instant::now();
-    trickle(writer, b"GET / HTTP/1.1\r\nHost: a\r\nX: ".iter().copied().cycle().take(500).collect(), Duration::from_secs(1));
+    trickle(
+        writer,
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: "
+            .iter()
+            .copied()
+            .cycle()
+            .take(500)
+            .collect(),
+        Duration::from_secs(1),
+    );
     assert_eq!(statuses(&rest_of(reader).await), [408]);
     assert_about(began, 10);
     assert_eq!(seen.begun(), 0);
@@ -89,7 +109,10 @@ async fn an_idle_connection_is_closed_without_a_word() {
 async fn an_idle_connection_is_closed_after_its_last_answer() {
     let (mut client, _) = connect(1024);
     tokio::time::sleep(Duration::from_secs(50)).await;
-    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
     let began = Instant::now();
     assert_eq!(statuses(&rest_of(&mut client).await), [200]);
     assert_about(began, 60);
@@ -98,7 +121,10 @@ async fn an_idle_connection_is_closed_after_its_last_answer() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_stops_is_given_up() {
     let (mut client, seen) = connect(1024);
-    client.write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhello").await.unwrap();
+    client
+        .write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhello")
+        .await
+        .unwrap();
     let began = Instant::now();
     let answer = rest_of(&mut client).await;
     assert_eq!(statuses(&answer), [400], "{answer}");
@@ -111,7 +137,10 @@ async fn a_body_that_stops_is_given_up() {
 async fn a_chunk_that_stops_is_given_up() {
     for chunk in ["5\r\nhel", "5\r\nhello\r\n", "5", "0\r\nX: "] {
         let (mut client, seen) = connect(1024);
-        client.write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
+        client
+            .write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .await
+            .unwrap();
         client.write_all(chunk.as_bytes()).await.unwrap();
         let began = Instant::now();
         assert_eq!(statuses(&rest_of(&mut client).await), [400], "{chunk}");
@@ -124,7 +153,10 @@ async fn a_chunk_that_stops_is_given_up() {
 async fn a_body_that_trickles_is_given_up() {
     let (client, seen) = connect(1024);
     let (reader, mut writer) = tokio::io::split(client);
-    writer.write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n").await.unwrap();
+    writer
+        .write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n")
+        .await
+        .unwrap();
     let began = Instant::now();
     trickle(writer, vec![b'x'; 9000], Duration::from_secs(10));
     assert_eq!(statuses(&rest_of(reader).await), [400]);
@@ -137,7 +169,8 @@ async fn a_slow_but_steady_body_is_kept() {
     let (client, seen) = connect(1024);
     let (reader, mut writer) = tokio::io::split(client);
     let size = 2048 * 120;
-    let head = format!("PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n");
+    let head =
+        format!("PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n");
     writer.write_all(head.as_bytes()).await.unwrap();
     let sending = tokio::spawn(async move {
         for _ in 0..120 {
@@ -173,7 +206,10 @@ async fn a_pipelined_head_does_not_hurry_the_answer_before_it() {
         let address = ([127, 0, 0, 1], 1).into();
         serve_connection(far_end, address, false, late(), &terms(Patience::default())).await;
     });
-    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HT").await.unwrap();
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HT")
+        .await
+        .unwrap();
     let began = Instant::now();
     assert_eq!(statuses(&rest_of(&mut client).await), [200, 408]);
     assert_about(began, 110);
@@ -186,7 +222,10 @@ async fn an_idle_connection_is_closed_after_a_late_answer_too() {
         let address = ([127, 0, 0, 1], 1).into();
         serve_connection(far_end, address, false, late(), &terms(Patience::default())).await;
     });
-    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
     let began = Instant::now();
     assert_eq!(statuses(&rest_of(&mut client).await), [200]);
     assert_about(began, 160);
@@ -197,4 +236,23 @@ fn late() -> axum::Router {
         tokio::time::sleep(Duration::from_secs(100)).await;
         "late"
     })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_client_that_goes_on_sending_is_left_after_two_seconds() {
+    let (client, seen) = connect(64);
+    let (mut reader, writer) = tokio::io::split(client);
+    let began = Instant::now();
+    trickle(
+        writer,
+        [b"\0".as_slice(), &[b'x'; 500]].concat(),
+        Duration::from_millis(100),
+    );
+    let mut answer = [0; 12];
+    reader.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 400");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let _ = reader.read_to_end(&mut Vec::new()).await;
+    assert_about(began, 3);
+    assert_eq!(seen.begun(), 0);
 }

@@ -53,11 +53,18 @@ impl Server {
     }
 
     pub(crate) async fn serve(options: Options, router: Router, seen: Seen) -> Self {
-        let listener = Listener::bind(([127, 0, 0, 1], 0).into(), options).await.unwrap();
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into(), options)
+            .await
+            .unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let task = tokio::spawn(listener.serve(router, stop.clone()));
-        Self { address, seen, stop, task }
+        Self {
+            address,
+            seen,
+            stop,
+            task,
+        }
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {

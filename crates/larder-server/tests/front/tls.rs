@@ -18,10 +18,17 @@ struct Certificate {
 
 fn certificate() -> Certificate {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    Certificate { pem: made.cert.pem(), key: made.signing_key.serialize_pem(), der: made.cert.der().clone() }
+    Certificate {
+        pem: made.cert.pem(),
+        key: made.signing_key.serialize_pem(),
+        der: made.cert.der().clone(),
+    }
 }
 
-fn connector(certificate: &Certificate, version: &'static SupportedProtocolVersion) -> TlsConnector {
+fn connector(
+    certificate: &Certificate,
+    version: &'static SupportedProtocolVersion,
+) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.der.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -38,12 +45,22 @@ fn connector(certificate: &Certificate, version: &'static SupportedProtocolVersi
 async fn requests_are_answered_over_tls_1_2_and_1_3() {
     let certificate = certificate();
     let tls = Tls::from_pem(certificate.pem.as_bytes(), certificate.key.as_bytes()).unwrap();
-    let server = Server::start_with(Options { tls: Some(tls), ..Options::default() }).await;
+    let server = Server::start_with(Options {
+        tls: Some(tls),
+        ..Options::default()
+    })
+    .await;
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let name = ServerName::try_from("localhost").unwrap();
-        let mut stream = connector(&certificate, version).connect(name, server.connect().await).await.unwrap();
+        let mut stream = connector(&certificate, version)
+            .connect(name, server.connect().await)
+            .await
+            .unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
-        stream.write_all(b"GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+        stream
+            .write_all(b"GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.ends_with("[GET /a ]"), "{answer}");
@@ -54,11 +71,21 @@ async fn requests_are_answered_over_tls_1_2_and_1_3() {
 async fn malformed_requests_are_refused_over_tls_too() {
     let certificate = certificate();
     let tls = Tls::from_pem(certificate.pem.as_bytes(), certificate.key.as_bytes()).unwrap();
-    let server = Server::start_with(Options { tls: Some(tls), ..Options::default() }).await;
+    let server = Server::start_with(Options {
+        tls: Some(tls),
+        ..Options::default()
+    })
+    .await;
     let name = ServerName::try_from("localhost").unwrap();
     let connector = connector(&certificate, &rustls::version::TLS13);
-    let mut stream = connector.connect(name, server.connect().await).await.unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n").await.unwrap();
+    let mut stream = connector
+        .connect(name, server.connect().await)
+        .await
+        .unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        .await
+        .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
@@ -69,7 +96,11 @@ async fn malformed_requests_are_refused_over_tls_too() {
 async fn plain_requests_to_a_tls_port_reach_no_handler() {
     let certificate = certificate();
     let tls = Tls::from_pem(certificate.pem.as_bytes(), certificate.key.as_bytes()).unwrap();
-    let server = Server::start_with(Options { tls: Some(tls), ..Options::default() }).await;
+    let server = Server::start_with(Options {
+        tls: Some(tls),
+        ..Options::default()
+    })
+    .await;
     let answer = server.answer_to(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(!answer.contains("HTTP/1.1 200"), "{answer}");
     assert_eq!(server.seen.begun(), 0);
@@ -78,7 +109,11 @@ async fn plain_requests_to_a_tls_port_reach_no_handler() {
 #[test]
 fn what_is_no_certificate_or_key_is_named() {
     let (one, other) = (certificate(), certificate());
-    let check = |pem: &str, key: &str| Tls::from_pem(pem.as_bytes(), key.as_bytes()).unwrap_err().to_string();
+    let check = |pem: &str, key: &str| {
+        Tls::from_pem(pem.as_bytes(), key.as_bytes())
+            .unwrap_err()
+            .to_string()
+    };
     assert!(check("nonsense", &one.key).contains("tls.cert holds no certificate"));
     assert!(check(&one.key, &one.key).contains("tls.cert holds no certificate"));
     assert!(check(&one.pem, &one.pem).contains("tls.key holds no private key"));
@@ -86,6 +121,12 @@ fn what_is_no_certificate_or_key_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing.pem");
     let error = Tls::from_files(&missing, &missing).unwrap_err();
-    assert!(matches!(error, TlsError::Unreadable { key: "tls.cert", .. }));
+    assert!(matches!(
+        error,
+        TlsError::Unreadable {
+            key: "tls.cert",
+            ..
+        }
+    ));
     assert!(error.to_string().contains("missing.pem"));
 }

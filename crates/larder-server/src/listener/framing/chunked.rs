@@ -89,19 +89,30 @@ impl ChunkReader {
             Some(end) => without_line_end(&input[..end])?,
             None => input.strip_suffix(b"\r").unwrap_or(input),
         };
-        let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        let digits = line
+            .iter()
+            .take_while(|byte| byte.is_ascii_hexdigit())
+            .count();
         let rest = &line[digits..];
         let is_size = (1..=SIZE_DIGITS_MAX).contains(&digits) || (digits == 0 && input.is_empty());
         let is_extension = rest.is_empty() || rest[0] == b';';
         if !is_size || !is_extension || !rest.iter().all(u8::is_ascii_graphic) {
-            return Err(Refusal::bad("a chunk does not begin with its size in hexadecimal digits"));
+            return Err(Refusal::bad(
+                "a chunk does not begin with its size in hexadecimal digits",
+            ));
         }
         if rest.len() > EXTENSION_BYTES_MAX {
             return Err(Refusal::bad("a chunk extension is longer than 256 bytes"));
         }
         let Some(end) = end else { return Ok(0) };
-        let size = line[..digits].iter().fold(0, |size, &digit| size * 16 + hex_value(digit));
-        self.place = if size == 0 { Place::Trailers } else { Place::Data { left: size } };
+        let size = line[..digits]
+            .iter()
+            .fold(0, |size, &digit| size * 16 + hex_value(digit));
+        self.place = if size == 0 {
+            Place::Trailers
+        } else {
+            Place::Data { left: size }
+        };
         Ok(end + 1)
     }
 
@@ -140,8 +151,13 @@ impl ChunkReader {
 
 fn check_trailer(line: &[u8]) -> Result<(), Refusal> {
     let (name, _) = split_field(line)?;
-    if TRAILERS_FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden.as_bytes())) {
-        return Err(Refusal::bad("a trailer has a name that is not allowed after the body"));
+    if TRAILERS_FORBIDDEN
+        .iter()
+        .any(|forbidden| name.eq_ignore_ascii_case(forbidden.as_bytes()))
+    {
+        return Err(Refusal::bad(
+            "a trailer has a name that is not allowed after the body",
+        ));
     }
     Ok(())
 }

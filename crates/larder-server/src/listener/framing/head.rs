@@ -4,7 +4,9 @@ use super::fields::Fields;
 use super::{BodyLength, HEAD_BYTES_MAX, HEAD_FIELDS_MAX, Refusal, TARGET_BYTES_MAX};
 
 /// The methods that any route here has. Others never reach one.
-const METHODS: [&[u8]; 7] = [b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"];
+const METHODS: [&[u8]; 7] = [
+    b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS",
+];
 /// Longer words are not methods.
 const METHOD_BYTES_MAX: usize = 32;
 
@@ -64,7 +66,10 @@ impl HeadReader {
             (Some(_), false) => {
                 self.fields.add(line)?;
                 if self.fields.count() > HEAD_FIELDS_MAX {
-                    return Err(Refusal::new(431, "the request has more than 64 header fields"));
+                    return Err(Refusal::new(
+                        431,
+                        "the request has more than 64 header fields",
+                    ));
                 }
             }
             (None, true) if self.had_empty_line => {
@@ -89,12 +94,16 @@ impl HeadReader {
             return Ok(());
         }
         if line.starts_with(&[0x16, 0x03]) {
-            return Err(Refusal::bad("this port speaks plain HTTP and the request begins like TLS; use http://"));
+            return Err(Refusal::bad(
+                "this port speaks plain HTTP and the request begins like TLS; use http://",
+            ));
         }
         let method = line.split(|&byte| byte == b' ').next().unwrap_or_default();
         let is_begun_well = method.iter().all(|&byte| is_token_byte(byte)) || line == b"\r";
         if !is_begun_well || method.len() > METHOD_BYTES_MAX {
-            return Err(Refusal::bad("the request line does not begin with a method"));
+            return Err(Refusal::bad(
+                "the request line does not begin with a method",
+            ));
         }
         if line.len() > METHOD_BYTES_MAX + TARGET_BYTES_MAX {
             return Err(TARGET_TOO_LONG);
@@ -133,8 +142,13 @@ fn check_method(method: &[u8]) -> Result<(), Refusal> {
     if method == b"CONNECT" || method == b"TRACE" {
         return Err(Refusal::new(405, "this method is not allowed here"));
     }
-    if method.is_empty() || method.len() > METHOD_BYTES_MAX || !method.iter().all(|&byte| is_token_byte(byte)) {
-        return Err(Refusal::bad("the request line does not begin with a method"));
+    if method.is_empty()
+        || method.len() > METHOD_BYTES_MAX
+        || !method.iter().all(|&byte| is_token_byte(byte))
+    {
+        return Err(Refusal::bad(
+            "the request line does not begin with a method",
+        ));
     }
     Err(Refusal::new(501, "this method is unknown here"))
 }
@@ -143,10 +157,17 @@ fn parse_version(version: &[u8]) -> Result<HttpVersion, Refusal> {
     match version {
         b"HTTP/1.1" => Ok(HttpVersion::V1_1),
         b"HTTP/1.0" => Ok(HttpVersion::V1_0),
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
-            Err(Refusal::new(505, "only HTTP/1.1 and HTTP/1.0 are spoken here"))
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            Err(Refusal::new(
+                505,
+                "only HTTP/1.1 and HTTP/1.0 are spoken here",
+            ))
         }
-        _ => Err(Refusal::bad("the request line does not end with an HTTP version")),
+        _ => Err(Refusal::bad(
+            "the request line does not end with an HTTP version",
+        )),
     }
 }
 
@@ -158,8 +179,9 @@ fn parse_target(method: &[u8], target: &[u8]) -> Result<Option<Vec<u8>>, Refusal
     if target.contains(&b'#') {
         return Err(Refusal::bad("the request target has a fragment"));
     }
-    let uri = http::Uri::try_from(target)
-        .map_err(|_| Refusal::bad("the request target has a character that must be percent-encoded"))?;
+    let uri = http::Uri::try_from(target).map_err(|_| {
+        Refusal::bad("the request target has a character that must be percent-encoded")
+    })?;
     match target {
         [b'/', ..] => Ok(None),
         b"*" if method == b"OPTIONS" => Ok(None),
@@ -169,7 +191,9 @@ fn parse_target(method: &[u8], target: &[u8]) -> Result<Option<Vec<u8>>, Refusal
                 Some(authority) if scheme == "http" || scheme == "https" => {
                     Ok(Some(authority.as_str().as_bytes().to_vec()))
                 }
-                _ => Err(Refusal::bad("the request target is neither a path nor an http or https address")),
+                _ => Err(Refusal::bad(
+                    "the request target is neither a path nor an http or https address",
+                )),
             }
         }
     }
@@ -178,7 +202,9 @@ fn parse_target(method: &[u8], target: &[u8]) -> Result<Option<Vec<u8>>, Refusal
 /// The line without its carriage return; a line feed alone, or a carriage return elsewhere, is refused.
 pub(super) fn without_line_end(line: &[u8]) -> Result<&[u8], Refusal> {
     let Some(line) = line.strip_suffix(b"\r") else {
-        return Err(Refusal::bad("a line ends with a line feed without a carriage return"));
+        return Err(Refusal::bad(
+            "a line ends with a line feed without a carriage return",
+        ));
     };
     if line.contains(&b'\r') {
         return Err(Refusal::bad("a line has a carriage return in its middle"));
