@@ -108,7 +108,7 @@ const fn number(
 }
 
 const fn seconds(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
-    number(name, default, SECONDS, meaning).from_to(1, SECONDS_MOST)
+    number(name, default, SECONDS, meaning).within(1, SECONDS_MOST)
 }
 
 const fn flag(name: &'static str, meaning: &'static str) -> Key {
@@ -130,7 +130,7 @@ impl Key {
         self
     }
 
-    const fn from_to(mut self, least: i64, most: i64) -> Self {
+    const fn within(mut self, least: i64, most: i64) -> Self {
         self.kind = Kind::Number { least, most };
         self
     }
@@ -236,7 +236,7 @@ pub(super) const KEYS: &[Key] = &[
         "a whole number from 1 to 1000000",
         "So many connections are open at once; more wait.",
     )
-    .from_to(1, 1_000_000),
+    .within(1, 1_000_000),
     seconds("limits.header_timeout_s", "10", "From the first byte of a request's head to its last. A head that trickles is answered with 408.",
     ),
     seconds("limits.body_idle_timeout_s", "30", "How long an upload may pause. Waits together may be longer only for clients that send 1 KiB per second \
@@ -250,7 +250,7 @@ pub(super) const KEYS: &[Key] = &[
         SECONDS_OR_NONE,
         "What answers on their way get when the server is told to stop.",
     )
-    .from_to(0, SECONDS_MOST),
+    .within(0, SECONDS_MOST),
     number(
         "limits.invalid_tokens_per_minute",
         "60",
@@ -289,7 +289,7 @@ pub(super) const KEYS: &[Key] = &[
         SECONDS_OR_NONE,
         "How long a deletion on the pages can be taken back. Deletions through an API are final.",
     )
-    .from_to(0, SECONDS_MOST),
+    .within(0, SECONDS_MOST),
     seconds("retention.sweep_interval_s", "60", "How often the sweeper looks for what has expired and frees its bytes.",
     ),
 ];

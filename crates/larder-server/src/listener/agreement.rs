@@ -127,7 +127,7 @@ fn received(bytes: Vec<u8>, size: usize) -> Vec<Vec<u8>> {
             // The answers are read while the connection idles out, so that none is lost to an early end.
             std::future::pending::<()>().await;
         });
-        let hour = std::time::Duration::from_secs(3600);
+        let hour = std::time::Duration::from_hours(1);
         let ending = async {
             let _ = reader.read_to_end(&mut Vec::new()).await;
             let _ = serving.await;
