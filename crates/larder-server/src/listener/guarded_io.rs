@@ -172,7 +172,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> GuardedIo<T> {
         if self.exchange.is_busy(cx) {
             // hyper only watches for the client going away; it is woken when the answer is out.
             self.reading.stop();
-            self.head_since = None;
             return Poll::Pending;
         }
         if self.input.is_empty() {
