@@ -135,6 +135,11 @@ impl Builds {
         self.by_id(who, id, Action::ReadBuilds).await
     }
 
+    /// The build of that id for whoever may see the project; what may be done with it is asked later.
+    pub async fn seen(&self, who: &Principal, id: BuildId) -> Result<Build> {
+        self.by_id(who, id, Action::SeeProject).await
+    }
+
     /// The build of that number in a project.
     pub async fn by_number(
         &self,
@@ -204,12 +209,11 @@ impl Builds {
     ) -> Result<Page<Build>> {
         require_scope(who, Scope::ReadBuilds)?;
         let all;
-        let projects = match projects {
-            Some(projects) => projects,
-            None => {
-                all = Projects(self.0.clone()).visible(who).await?;
-                &all
-            }
+        let projects = if let Some(projects) = projects {
+            projects
+        } else {
+            all = Projects(self.0.clone()).visible(who).await?;
+            &all
         };
         for project in projects {
             authorize(who, Action::ReadBuilds, Resource::project(project))?;
@@ -324,9 +328,10 @@ async fn insert_nodes(
     new: &NewJob,
     now: Timestamp,
 ) -> Result<Vec<Job>> {
-    let number = match new.queued {
-        true => None,
-        false => Some(crate::metadata::projects::next_job(tx, build.project.number).await?),
+    let number = if new.queued {
+        None
+    } else {
+        Some(crate::metadata::projects::next_job(tx, build.project.number).await?)
     };
     let mut nodes = Vec::new();
     for (index, pk) in (0..new.parallelism).zip(keys) {

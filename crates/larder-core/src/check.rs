@@ -70,7 +70,7 @@ impl Larder {
                             artifact: artifact.id.to_string(),
                             path: artifact.path.to_string(),
                             what,
-                        })
+                        });
                     }
                     // Deleted while it was read.
                     Some(_) => {}

@@ -11,6 +11,7 @@ pub struct Timestamp(pub i64);
 
 impl Timestamp {
     /// This time and `millis` more.
+    #[must_use]
     pub fn plus_ms(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
     }

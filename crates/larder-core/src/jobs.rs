@@ -134,16 +134,13 @@ impl Jobs {
 
     /// Jobs, newest first. Needs `read_builds`.
     pub async fn recent(&self, who: &Principal, recent: RecentJobs) -> Result<Vec<JobNodes>> {
-        let projects = match &recent.project {
-            Some(project) => {
-                authorize(who, Action::ReadBuilds, Resource::project(project))?;
-                vec![project.number]
-            }
-            None => {
-                crate::access::require_scope(who, crate::model::Scope::ReadBuilds)?;
-                let visible = Projects(self.0.clone()).visible(who).await?;
-                visible.iter().map(|project| project.number).collect()
-            }
+        let projects = if let Some(project) = &recent.project {
+            authorize(who, Action::ReadBuilds, Resource::project(project))?;
+            vec![project.number]
+        } else {
+            crate::access::require_scope(who, crate::model::Scope::ReadBuilds)?;
+            let visible = Projects(self.0.clone()).visible(who).await?;
+            visible.iter().map(|project| project.number).collect()
         };
         let wanted = jobs::Recent {
             projects,

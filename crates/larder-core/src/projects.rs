@@ -179,8 +179,8 @@ impl Projects {
     }
 }
 
-/// The project of that slug for whoever may announce builds in it: made, private, if it is unknown and the caller may
-/// make it; then the caller is its admin.
+/// The project of that slug, in which the caller may announce builds: made, private, if it is unknown and the caller may
+/// make it. Whoever makes it is its admin from then on.
 pub(crate) async fn find_or_create(
     tx: &mut Tx,
     numbers: [i64; 2],
@@ -190,7 +190,6 @@ pub(crate) async fn find_or_create(
     now: Timestamp,
 ) -> Result<Project> {
     if let Some(project) = projects::by_slug(tx, slug).await? {
-        let project = seen(who, Some(project))?;
         authorize(who, Action::WriteBuilds, Resource::project(&project))?;
         return Ok(project);
     }

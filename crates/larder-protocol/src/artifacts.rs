@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One kept file.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ArtifactBody {
     /// UUID.
     pub id: String,
@@ -38,6 +39,7 @@ pub struct ArtifactBody {
 
 /// Life of an artifact: `new → finished → deleted | expired`, `new → error`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ArtifactState {
     /// Announced; bytes are awaited.
@@ -54,6 +56,7 @@ pub enum ArtifactState {
 
 /// A page of artifacts, oldest first.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ArtifactList {
     /// At most `limit` of them.
     pub artifacts: Vec<ArtifactBody>,

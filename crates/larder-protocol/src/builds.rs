@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// `POST /larder/v1/projects/{vcs}/{org}/{name}/builds`
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AnnounceBuild {
     /// Branch that is built.
@@ -35,6 +36,7 @@ pub struct AnnounceBuild {
 
 /// A job to be announced.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AnnounceJob {
     /// Name, unique within the build.
@@ -49,6 +51,7 @@ pub struct AnnounceJob {
 
 /// `POST /larder/v1/builds/{id}/jobs`: idempotent by job name.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AddJobs {
     /// The jobs that the build must have.
@@ -57,6 +60,7 @@ pub struct AddJobs {
 
 /// Answer to [`AnnounceBuild`].
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AnnouncedBuild {
     /// UUID.
     pub id: String,
@@ -70,6 +74,7 @@ pub struct AnnouncedBuild {
 
 /// Answer to [`AddJobs`].
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AnnouncedJobs {
     /// One entry per node.
     pub jobs: Vec<AnnouncedJob>,
@@ -77,6 +82,7 @@ pub struct AnnouncedJobs {
 
 /// One node of an announced job, with the token that it works with.
 #[derive(Clone, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AnnouncedJob {
     /// UUID.
     pub id: String,
@@ -104,6 +110,7 @@ impl std::fmt::Debug for AnnouncedJob {
 
 /// A build with its jobs.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BuildBody {
     /// UUID.
     pub id: String,
@@ -139,6 +146,7 @@ pub struct BuildBody {
 
 /// A page of builds, newest first.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BuildList {
     /// At most `limit` of them.
     pub builds: Vec<BuildBody>,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// `PATCH /larder/v1/jobs/{id}`: ends the job; the same state again is not an error.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FinishJob {
     /// `passed`, `failed`, `canceled` or `timed_out`.
@@ -15,6 +16,7 @@ pub struct FinishJob {
 
 /// Where a job is in its life.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Announced and not started.
@@ -33,6 +35,7 @@ pub enum JobState {
 
 /// One node of a job.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobBody {
     /// UUID.
     pub id: String,

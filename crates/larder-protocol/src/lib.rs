@@ -18,4 +18,4 @@ pub use builds::{
 pub use error::ErrorBody;
 pub use jobs::{FinishJob, JobBody, JobState};
 pub use projects::{ProjectBody, ProjectList};
-pub use steps::{OUTPUT_CHUNK_BYTES_MAX, StepBody, StepList, StepReport, StepState};
+pub use steps::{OUTPUT_CHUNK_BYTES_MAX, OutputKept, StepBody, StepList, StepReport, StepState};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A project.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProjectBody {
     /// UUID.
     pub id: String,
@@ -17,6 +18,7 @@ pub struct ProjectBody {
 
 /// All projects that the caller may see.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProjectList {
     /// By slug.
     pub projects: Vec<ProjectBody>,

@@ -7,6 +7,7 @@ pub const OUTPUT_CHUNK_BYTES_MAX: usize = 256 * 1024;
 
 /// `PUT /larder/v1/jobs/{id}/steps/{seq}`: says where a step is; repeating it is not an error.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StepReport {
     /// Name for people.
@@ -21,8 +22,17 @@ pub struct StepReport {
     pub exit_status: Option<i32>,
 }
 
+/// Answer to a chunk of output.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OutputKept {
+    /// Bytes of output kept so far: the offset of the next chunk.
+    pub output_bytes: i64,
+}
+
 /// Where a step is in its life.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StepState {
     /// Started.
@@ -41,6 +51,7 @@ pub enum StepState {
 
 /// A step as the server knows it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StepBody {
     /// Place in the job, from 0.
     pub seq: u32,
@@ -62,6 +73,7 @@ pub struct StepBody {
 
 /// All steps of a job, in order.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StepList {
     /// In order of `seq`.
     pub steps: Vec<StepBody>,

@@ -62,8 +62,8 @@ impl Default for Patience {
         Self {
             header: Duration::from_secs(10),
             body_idle: Duration::from_secs(30),
-            write: Duration::from_secs(60),
-            idle: Duration::from_secs(60),
+            write: Duration::from_mins(1),
+            idle: Duration::from_mins(1),
         }
     }
 }

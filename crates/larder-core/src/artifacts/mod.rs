@@ -10,12 +10,15 @@ use crate::access::{Action, Resource, absent, authorize};
 use crate::error::{Error, Result, What};
 use crate::jobs::JobNodes;
 use crate::metadata::artifacts::{self as rows, Conditions, Of};
-use crate::metadata::{audit, blobs, builds};
+use crate::metadata::{Tx, audit, blobs, builds};
 use crate::model::{
     Artifact, ArtifactId, ArtifactState, Build, Cursor, Job, Offset, Page, Principal, Project,
 };
 use crate::store::Store;
 use std::sync::Arc;
+
+/// Rows that are looked at together when a pattern is searched for.
+const MATCHING_BATCH: u32 = 1_000;
 
 /// Artifacts and their bytes.
 #[derive(Clone, Debug)]
@@ -120,9 +123,13 @@ impl Artifacts {
     ) -> Result<Vec<Artifact>> {
         holder.authorize(who)?;
         let conditions = filter.conditions(holder);
+        let pattern = filter.pattern().map(str::to_owned);
         self.0
             .database
-            .scan(async move |tx| rows::after(tx, &conditions, cursor, limit).await)
+            .scan(async move |tx| match &pattern {
+                Some(pattern) => matching_after(tx, &conditions, pattern, cursor, limit).await,
+                None => rows::after(tx, &conditions, cursor, limit).await,
+            })
             .await
     }
 
@@ -133,11 +140,7 @@ impl Artifacts {
         id: ArtifactId,
         scope: DeletingScope,
     ) -> Result<()> {
-        let action = match scope {
-            DeletingScope::Delete => Action::DeleteArtifacts,
-            DeletingScope::DeleteOrWrite => Action::DeleteArtifactsAsWriter,
-        };
-        let (artifact, build) = self.by_id(who, id, action).await?;
+        let (artifact, build) = self.by_id(who, id, scope.action()).await?;
         let (who, now) = (who.clone(), self.0.clock.now());
         self.0
             .database
@@ -169,6 +172,25 @@ impl Artifacts {
             .await
     }
 
+    /// Deletes the newest finished artifact of a node under that path or alias; reading it is not needed.
+    pub async fn delete_by_path(
+        &self,
+        who: &Principal,
+        build: &Build,
+        job: &Job,
+        path: &str,
+        scope: DeletingScope,
+    ) -> Result<()> {
+        authorize(
+            who,
+            scope.action(),
+            Resource::job(&build.project, build.pk, job.pk),
+        )?;
+        let found = self.newest(job, path).await?;
+        let artifact = found.ok_or_else(|| absent(who, What::Artifact))?;
+        self.delete(who, artifact.id, scope).await
+    }
+
     /// The artifact and its build, after asking whether `action` is allowed.
     async fn by_id(
         &self,
@@ -196,6 +218,15 @@ impl Artifacts {
             return Err(Error::NotFound(What::Artifact));
         }
         Ok((artifact, build))
+    }
+}
+
+impl DeletingScope {
+    fn action(self) -> Action {
+        match self {
+            Self::Delete => Action::DeleteArtifacts,
+            Self::DeleteOrWrite => Action::DeleteArtifactsAsWriter,
+        }
     }
 }
 
@@ -229,6 +260,31 @@ impl ArtifactFilter {
 
     fn pattern(&self) -> Option<&str> {
         self.path.as_deref().filter(|path| path.contains('*'))
+    }
+}
+
+/// At most `limit` artifacts after a place whose path has the pattern's form. The pattern is not SQL's, so that rows are
+/// looked at a batch at a time.
+async fn matching_after(
+    tx: &mut Tx,
+    conditions: &Conditions,
+    pattern: &str,
+    mut cursor: Option<Cursor>,
+    limit: u32,
+) -> Result<Vec<Artifact>> {
+    let mut found = Vec::new();
+    loop {
+        let batch = rows::after(tx, conditions, cursor, MATCHING_BATCH).await?;
+        let is_last = batch.len() < MATCHING_BATCH as usize;
+        cursor = batch.last().map(Artifact::cursor);
+        let room = limit as usize - found.len();
+        let matching = batch
+            .into_iter()
+            .filter(|artifact| matches_pattern(pattern, artifact.path.as_str()));
+        found.extend(matching.take(room));
+        if is_last || found.len() == limit as usize {
+            return Ok(found);
+        }
     }
 }
 

@@ -58,16 +58,20 @@ impl Artifacts {
             Action::ReadArtifacts,
             Resource::job(&build.project, build.pk, job.pk),
         )?;
+        let found = self.newest(job, path).await?;
+        finished(found.ok_or_else(|| absent(who, What::Artifact))?)
+    }
+
+    /// The newest finished artifact of a node under that path or alias.
+    pub(super) async fn newest(&self, job: &Job, path: &str) -> Result<Option<Artifact>> {
         let (pk, wanted) = (job.pk, path.to_owned());
-        let found = self
-            .0
+        self.0
             .database
             .read(async move |tx| match rows::newest(tx, pk, &wanted).await? {
                 Some(artifact) => Ok(Some(artifact)),
                 None => rows::newest_by_alias(tx, pk, &wanted).await,
             })
-            .await?;
-        finished(found.ok_or_else(|| absent(who, What::Artifact))?)
+            .await
     }
 
     /// Signs a link to the artifact of that id, in the caller's name.

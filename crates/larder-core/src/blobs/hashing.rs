@@ -55,6 +55,6 @@ mod tests {
             digests.sha256.hex(),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
-        assert_eq!(digests.crc32, 0x352441c2);
+        assert_eq!(digests.crc32, 0x3524_41c2);
     }
 }

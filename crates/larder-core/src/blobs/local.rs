@@ -253,13 +253,34 @@ async fn write_gathered(
 }
 
 /// A body of any size: one thread writes while another hashes.
-async fn write_streamed(
-    pending: PendingFile,
-    mut incoming: Incoming,
-    limit: u64,
-) -> Result<Written> {
+async fn write_streamed(pending: PendingFile, incoming: Incoming, limit: u64) -> Result<Written> {
     let (to_disk, disk) = spawn_writer(pending);
     let (to_hasher, hasher) = spawn_hasher();
+    let passed = pass_on(incoming, limit, to_disk, to_hasher).await;
+    // The writer is waited for in any case: who is refused finds nothing left of the side file.
+    let side_file = disk
+        .await
+        .map_err(|error| Error::internal("write a blob", error))?;
+    passed?;
+    let (mut pending, file) = side_file?;
+    let digests = hasher
+        .await
+        .map_err(|error| Error::internal("hash a blob", error))?;
+    let publish = move || {
+        pending.publish(&file)?;
+        Ok(written(pending, digests))
+    };
+    spawn_blocking(publish)
+        .await
+        .map_err(|error| Error::internal("publish a blob", error))?
+}
+
+async fn pass_on(
+    mut incoming: Incoming,
+    limit: u64,
+    to_disk: mpsc::Sender<Bytes>,
+    to_hasher: mpsc::Sender<Bytes>,
+) -> Result<()> {
     let mut received = 0;
     while let Some(chunk) = incoming.next().await {
         let chunk = chunk.map_err(Error::UploadInterrupted)?;
@@ -272,20 +293,7 @@ async fn write_streamed(
             break;
         }
     }
-    drop((to_disk, to_hasher));
-    let (mut pending, file) = disk
-        .await
-        .map_err(|error| Error::internal("write a blob", error))??;
-    let digests = hasher
-        .await
-        .map_err(|error| Error::internal("hash a blob", error))?;
-    let publish = move || {
-        pending.publish(&file)?;
-        Ok(written(pending, digests))
-    };
-    spawn_blocking(publish)
-        .await
-        .map_err(|error| Error::internal("publish a blob", error))?
+    Ok(())
 }
 
 fn spawn_writer(

@@ -42,7 +42,13 @@ impl MemoryBlobs {
             let whole = blobs.get(&piece.container).ok_or_else(|| {
                 Error::internal("open a blob", format!("{} is missing", piece.container))
             })?;
-            let (start, end) = (piece.start as usize, (piece.start + piece.length) as usize);
+            let part = (piece.start, piece.start + piece.length);
+            let (Ok(start), Ok(end)) = (usize::try_from(part.0), usize::try_from(part.1)) else {
+                return Err(Error::internal(
+                    "open a blob",
+                    "a part is larger than memory",
+                ));
+            };
             parts.push(Ok(whole.slice(start..end)));
         }
         Ok(ByteStream::new(

@@ -7,6 +7,7 @@ use crate::model::{
     Artifact, ArtifactId, ArtifactPath, ArtifactState, BuildId, Cursor, JobId, Offset, Sha1Digest,
     Sha256Digest,
 };
+use std::fmt::Write as _;
 
 const SELECT: &str = "SELECT artifact.pk, artifact.id, artifact.job_pk, artifact.build_pk, job.id, job.node_index,
         job.number, build.id, build.number, artifact.path, artifact.alias, artifact.absolute_path, artifact.state,
@@ -128,9 +129,10 @@ pub(crate) async fn after(
         values.push(cursor.created_at.into());
         values.push(cursor.number.into());
         let (time, number) = (values.len() - 1, values.len());
-        clause.push_str(&format!(
+        let _ = write!(
+            clause,
             " AND (artifact.created_at, artifact.pk) > (?{time}, ?{number})"
-        ));
+        );
     }
     values.push(limit.into());
     let sql = format!(
@@ -220,11 +222,11 @@ impl Conditions {
                     format!("?{}", values.len())
                 })
                 .collect();
-            clause.push_str(&format!(" AND artifact.state IN ({})", places.join(", ")));
+            let _ = write!(clause, " AND artifact.state IN ({})", places.join(", "));
         }
         if let Some(path) = &self.path {
             values.push(path.as_str().into());
-            clause.push_str(&format!(" AND artifact.path = ?{}", values.len()));
+            let _ = write!(clause, " AND artifact.path = ?{}", values.len());
         }
         (clause, values)
     }

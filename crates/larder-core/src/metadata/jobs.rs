@@ -4,6 +4,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::metadata::{Row, Tx, Value};
 use crate::model::{Build, BuildId, BuildState, Job, JobId, JobOutcome, JobState};
+use std::fmt::Write as _;
 
 const SELECT: &str = "SELECT job.pk, job.id, job.build_pk, build.id, build.number, job.name, job.number,
         job.node_index, job.parallelism, job.state, job.exit_status, job.created_at, job.started_at, job.finished_at,
@@ -121,10 +122,10 @@ pub(crate) async fn recent(tx: &mut Tx, recent: &Recent) -> Result<Vec<(i64, i64
             .iter()
             .map(|outcome| place(outcome.word().into()))
             .collect();
-        sql.push_str(&format!(" AND outcome IN ({})", outcomes.join(", ")));
+        let _ = write!(sql, " AND outcome IN ({})", outcomes.join(", "));
     }
     if let Some(branch) = &recent.branch {
-        sql.push_str(&format!(" AND branch = {}", place(branch.as_str().into())));
+        let _ = write!(sql, " AND branch = {}", place(branch.as_str().into()));
     }
     let order = if recent.projects.len() == 1 {
         "number DESC"
@@ -132,7 +133,7 @@ pub(crate) async fn recent(tx: &mut Tx, recent: &Recent) -> Result<Vec<(i64, i64
         "created_at DESC, pk DESC"
     };
     let (limit, skip) = (place(recent.limit.into()), place(recent.skip.into()));
-    sql.push_str(&format!(" ORDER BY {order} LIMIT {limit} OFFSET {skip}"));
+    let _ = write!(sql, " ORDER BY {order} LIMIT {limit} OFFSET {skip}");
     tx.all(&sql, &values, |row| Ok((row.int(0)?, row.int(1)?)))
         .await
 }

@@ -30,13 +30,13 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
             .map_err(|error| failed("migrate the schema", error))?;
         if index == 0 {
             let now = Clock::system().now();
-            let seed = format!(
+            let first_rows = format!(
                 "INSERT INTO counter (name, last) VALUES ('row', 0);
                  INSERT INTO instance (id, created_at) VALUES ('{}', {});",
                 uuid::Uuid::new_v4(),
                 now.0
             );
-            tx.execute_batch(&seed)
+            tx.execute_batch(&first_rows)
                 .map_err(|error| failed("seed the store", error))?;
         }
         tx.pragma_update(

@@ -96,7 +96,7 @@ impl Database {
         F: AsyncFn(&mut Tx) -> Result<T> + Send + 'static,
     {
         match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.read(work),
+            Engine::Sqlite(sqlite) => sqlite.read(&work),
         }
     }
 

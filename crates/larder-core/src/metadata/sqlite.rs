@@ -91,10 +91,7 @@ impl Sqlite {
             .map_err(|_| Error::Unavailable("the metadata writer has stopped".into()))?
     }
 
-    pub(crate) fn read<T, F>(&self, work: F) -> Result<T>
-    where
-        F: AsyncFn(&mut Tx) -> Result<T>,
-    {
+    pub(crate) fn read<T>(&self, work: &impl AsyncFn(&mut Tx) -> Result<T>) -> Result<T> {
         self.readers.read(work)
     }
 
@@ -104,7 +101,7 @@ impl Sqlite {
         F: AsyncFn(&mut Tx) -> Result<T> + Send + 'static,
     {
         let readers = self.readers.clone();
-        tokio::task::spawn_blocking(move || readers.read(work))
+        tokio::task::spawn_blocking(move || readers.read(&work))
             .await
             .map_err(|error| Error::internal("run a query", error))?
     }
@@ -117,7 +114,7 @@ struct Readers {
 }
 
 impl Readers {
-    fn read<T>(&self, work: impl AsyncFn(&mut Tx) -> Result<T>) -> Result<T> {
+    fn read<T>(&self, work: &impl AsyncFn(&mut Tx) -> Result<T>) -> Result<T> {
         let idle = self
             .idle
             .lock()
@@ -134,7 +131,7 @@ impl Readers {
             .execute_batch("BEGIN")
             .map_err(|error| failed("begin to read", error))?;
         let mut tx = Tx::sqlite(connection);
-        let result = run_to_end(&work, &mut tx);
+        let result = run_to_end(work, &mut tx);
         let TxEngine::Sqlite(connection) = tx.engine;
         connection
             .execute_batch("COMMIT")

@@ -1,7 +1,7 @@
 //! An artifact: a kept file of a job.
 
 use crate::clock::Timestamp;
-use crate::model::{ArtifactId, ArtifactPath, BuildId, JobId, Sha1Digest, Sha256Digest};
+use crate::model::{ArtifactId, ArtifactPath, BuildId, Cursor, JobId, Sha1Digest, Sha256Digest};
 
 /// A kept file.
 #[derive(Clone, Debug)]
@@ -43,6 +43,13 @@ pub struct Artifact {
     /// When its bytes were complete and durable.
     pub finished_at: Option<Timestamp>,
     pub(crate) blob_pk: Option<i64>,
+}
+
+impl Artifact {
+    /// Its place in a list of artifacts.
+    pub fn cursor(&self) -> Cursor {
+        Cursor { created_at: self.created_at, number: self.number }
+    }
 }
 
 /// `New → Finished → Deleted | Expired`; `New → Error` when the upload fails or is abandoned.

@@ -1,7 +1,7 @@
 //! A build: one run of a pipeline over one commit.
 
 use crate::clock::Timestamp;
-use crate::model::{BuildId, Project};
+use crate::model::{BuildId, Cursor, Project};
 
 /// A build.
 #[derive(Clone, Debug)]
@@ -35,6 +35,13 @@ pub struct Build {
     pub artifact_count: i64,
     /// Their bytes.
     pub total_bytes: i64,
+}
+
+impl Build {
+    /// Its place in a list of builds.
+    pub fn cursor(&self) -> Cursor {
+        Cursor { created_at: self.created_at, number: self.pk }
+    }
 }
 
 /// What the jobs of a build amount to.

@@ -88,16 +88,17 @@ impl Scopes {
             match word {
                 "view-builds" => set.0 |= Self::of(&[Scope::ReadBuilds, Scope::ReadArtifacts]).0,
                 "status" => set.0 |= Self::bit(Scope::ReadBuilds),
-                word => match SCOPES.iter().find(|(_, known)| *known == word) {
-                    Some((scope, _)) => set.0 |= Self::bit(*scope),
-                    None => {
+                word => {
+                    if let Some((scope, _)) = SCOPES.iter().find(|(_, known)| *known == word) {
+                        set.0 |= Self::bit(*scope);
+                    } else {
                         let known: Vec<_> = SCOPES.iter().map(|(_, word)| *word).collect();
                         return Err(format!(
                             "unknown scope `{word}`; known are {}, view-builds, status",
                             known.join(", ")
                         ));
                     }
-                },
+                }
             }
         }
         if set == Self::NONE {

@@ -6,9 +6,13 @@ mod socket;
 pub use socket::{AdminSocket, ask};
 
 use larder_core::clock::Timestamp;
-use larder_core::model::{Principal, ProjectSlug, Role, Scopes, TokenFacts, TokenId};
+use larder_core::model::{
+    Principal, Project, ProjectSlug, Role, Scope, Scopes, TokenFacts, TokenId, User,
+};
 use larder_core::{CheckReport, Error, Larder, NewTokenRequest, Result, Swept};
 use serde::{Deserialize, Serialize};
+
+const OPERATOR: &Principal = &Principal::Operator;
 
 /// One act of an operator.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -136,48 +140,40 @@ pub struct TokenLine {
 
 /// Does one act on an open store.
 pub async fn perform(larder: &Larder, request: AdminRequest) -> Result<AdminAnswer> {
-    let operator = &Principal::Operator;
     let access = &larder.access;
-    Ok(match request {
-        AdminRequest::CreateUser { name, admin } => {
-            access.create_user(operator, &name, admin).await?;
-            AdminAnswer::Done
-        }
+    match request {
+        AdminRequest::CreateUser { name, admin } => access
+            .create_user(OPERATOR, &name, admin)
+            .await
+            .map(|_| AdminAnswer::Done),
         AdminRequest::ListUsers => {
-            let users = access.users(operator).await?;
-            let line = |user: larder_core::model::User| UserLine {
-                name: user.name,
-                admin: user.admin,
-                created_at: user.created_at.rfc3339(),
-            };
-            AdminAnswer::Users(users.into_iter().map(line).collect())
+            let users = access.users(OPERATOR).await?;
+            Ok(AdminAnswer::Users(
+                users.into_iter().map(UserLine::from).collect(),
+            ))
         }
-        AdminRequest::SignInLink { user, path } => {
-            AdminAnswer::Secret(access.sign_in_link(operator, &user, &path).await?)
-        }
+        AdminRequest::SignInLink { user, path } => access
+            .sign_in_link(OPERATOR, &user, &path)
+            .await
+            .map(AdminAnswer::Secret),
         AdminRequest::CreateProject { slug, public } => {
             larder
                 .projects
-                .create(operator, &ProjectSlug::parse(&slug)?, public)
+                .create(OPERATOR, &ProjectSlug::parse(&slug)?, public)
                 .await?;
-            AdminAnswer::Done
+            Ok(AdminAnswer::Done)
         }
-        AdminRequest::ListProjects => AdminAnswer::Projects(projects(larder).await?),
+        AdminRequest::ListProjects => {
+            let projects = larder.projects.list(OPERATOR, Scope::ReadPipelines).await?;
+            Ok(AdminAnswer::Projects(
+                projects.into_iter().map(ProjectLine::from).collect(),
+            ))
+        }
         AdminRequest::Grant {
             user,
             project,
             role,
-        } => {
-            let known = Role::parse(&role);
-            let role = known.ok_or_else(|| Error::Invalid {
-                field: "role",
-                reason: format!("`{role}` is not one of reader, writer, admin"),
-            })?;
-            access
-                .grant(operator, &user, &ProjectSlug::parse(&project)?, role)
-                .await?;
-            AdminAnswer::Done
-        }
+        } => grant(larder, &user, &project, &role).await,
         AdminRequest::CreateToken {
             user,
             scopes,
@@ -185,10 +181,7 @@ pub async fn perform(larder: &Larder, request: AdminRequest) -> Result<AdminAnsw
             description,
             days,
         } => {
-            let scopes = Scopes::parse(&scopes).map_err(|reason| Error::Invalid {
-                field: "scopes",
-                reason,
-            })?;
+            let scopes = Scopes::parse(&scopes).map_err(|reason| invalid("scopes", reason))?;
             let project = project.map(|slug| ProjectSlug::parse(&slug)).transpose()?;
             let expires_at = days.map(|days| after_days(larder.clock().now(), days));
             let request = NewTokenRequest {
@@ -198,40 +191,45 @@ pub async fn perform(larder: &Larder, request: AdminRequest) -> Result<AdminAnsw
                 project,
                 expires_at,
             };
-            AdminAnswer::Secret(access.issue_token(operator, request).await?.secret)
+            Ok(AdminAnswer::Secret(
+                access.issue_token(OPERATOR, request).await?.secret,
+            ))
         }
         AdminRequest::ListTokens { user } => {
-            let tokens = access.tokens_of(operator, &user).await?;
-            AdminAnswer::Tokens(tokens.into_iter().map(TokenLine::from).collect())
+            let tokens = access.tokens_of(OPERATOR, &user).await?;
+            Ok(AdminAnswer::Tokens(
+                tokens.into_iter().map(TokenLine::from).collect(),
+            ))
         }
         AdminRequest::RevokeToken { id } => {
-            let known = TokenId::parse(&id);
-            let id = known.ok_or_else(|| Error::Invalid {
-                field: "id",
-                reason: format!("`{id}` is not a UUID"),
-            })?;
-            access.revoke_token(operator, id).await?;
-            AdminAnswer::Done
+            let known = TokenId::parse(&id)
+                .ok_or_else(|| invalid("id", format!("`{id}` is not a UUID")))?;
+            access
+                .revoke_token(OPERATOR, known)
+                .await
+                .map(|()| AdminAnswer::Done)
         }
-        AdminRequest::Check => AdminAnswer::Checked(larder.check().await?),
-        AdminRequest::CollectGarbage => AdminAnswer::Swept(larder.collect_garbage().await?),
-    })
+        AdminRequest::Check => larder.check().await.map(AdminAnswer::Checked),
+        AdminRequest::CollectGarbage => larder.collect_garbage().await.map(AdminAnswer::Swept),
+    }
 }
 
-async fn projects(larder: &Larder) -> Result<Vec<ProjectLine>> {
-    let projects = larder
-        .projects
-        .list(
-            &Principal::Operator,
-            larder_core::model::Scope::ReadPipelines,
+async fn grant(larder: &Larder, user: &str, project: &str, role: &str) -> Result<AdminAnswer> {
+    let known = Role::parse(role).ok_or_else(|| {
+        invalid(
+            "role",
+            format!("`{role}` is not one of reader, writer, admin"),
         )
+    })?;
+    larder
+        .access
+        .grant(OPERATOR, user, &ProjectSlug::parse(project)?, known)
         .await?;
-    let line = |project: larder_core::model::Project| ProjectLine {
-        slug: project.slug().to_string(),
-        public: project.public_at.is_some(),
-        created_at: project.created_at.rfc3339(),
-    };
-    Ok(projects.into_iter().map(line).collect())
+    Ok(AdminAnswer::Done)
+}
+
+fn invalid(field: &'static str, reason: String) -> Error {
+    Error::Invalid { field, reason }
 }
 
 fn after_days(now: Timestamp, days: u32) -> Timestamp {
@@ -251,6 +249,26 @@ impl From<TokenFacts> for TokenLine {
                 .collect(),
             created_at: token.created_at.rfc3339(),
             expires_at: token.expires_at.map(Timestamp::rfc3339),
+        }
+    }
+}
+
+impl From<User> for UserLine {
+    fn from(user: User) -> Self {
+        Self {
+            name: user.name,
+            admin: user.admin,
+            created_at: user.created_at.rfc3339(),
+        }
+    }
+}
+
+impl From<Project> for ProjectLine {
+    fn from(project: Project) -> Self {
+        Self {
+            slug: project.slug().to_string(),
+            public: project.public_at.is_some(),
+            created_at: project.created_at.rfc3339(),
         }
     }
 }

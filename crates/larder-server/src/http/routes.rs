@@ -6,16 +6,18 @@ use axum::Router;
 use axum::handler::Handler;
 use axum::http::{HeaderValue, Method, header};
 use axum::response::Response;
-use axum::routing::{MethodFilter, MethodRouter};
+use axum::routing::{MethodFilter, MethodRouter, any};
 use std::collections::BTreeMap;
 
 /// How an API refuses a method; `Allow` is added to it.
 pub type MethodRefusal = fn() -> Response;
 
 /// Routes of one API or of all.
+#[must_use]
 pub struct Routes {
     entries: BTreeMap<&'static str, Entry>,
     refusal: MethodRefusal,
+    strays: Vec<(&'static str, fn() -> Response)>,
 }
 
 struct Entry {
@@ -30,7 +32,15 @@ impl Routes {
         Self {
             entries: BTreeMap::new(),
             refusal,
+            strays: Vec::new(),
         }
+    }
+
+    /// How an API refuses an address that has this form and is none of its routes. It is no route and not in the table.
+    #[must_use]
+    pub fn stray(mut self, pattern: &'static str, refusal: fn() -> Response) -> Self {
+        self.strays.push((pattern, refusal));
+        self
     }
 
     /// `GET`, and `HEAD` with it: the handler of a download looks at the method, others need not.
@@ -59,9 +69,9 @@ impl Routes {
     }
 
     /// These and those of another API.
-    #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
         self.entries.extend(other.entries);
+        self.strays.extend(other.strays);
         self
     }
 
@@ -76,6 +86,9 @@ impl Routes {
     /// The router of these routes.
     pub fn into_router(self) -> Router<App> {
         let mut router = Router::new();
+        for (pattern, refusal) in self.strays {
+            router = router.route(pattern, any(move || std::future::ready(refusal())));
+        }
         for (path, entry) in self.entries {
             let allow = entry.allow();
             let refusal = entry.refusal;

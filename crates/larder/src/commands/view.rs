@@ -34,7 +34,7 @@ impl RunView {
                 let _ = std::io::stdout().lock().write_all(bytes);
             }
             Event::StepFinished { node, step } => {
-                println!("{}{}", self.node(*node), step_line(step))
+                println!("{}{}", self.node(*node), step_line(step));
             }
             _ => {}
         }

@@ -5,6 +5,7 @@ use crate::commands::demo::{Ran, Running, certificate};
 use anyhow::{Context as _, Result, bail};
 use larder_agent::artifacts::StoredFile;
 use larder_agent::run::NodeSummary;
+use larder_core::model::hex;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
@@ -199,8 +200,4 @@ fn expect_count(api: &str, ran: &Ran, listed: usize) -> Result<()> {
         );
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
