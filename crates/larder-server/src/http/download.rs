@@ -51,6 +51,17 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Wish {
     }
 }
 
+impl Wish {
+    /// The same without what the query asks for, on routes whose query means nothing.
+    #[must_use]
+    pub fn without_query(self) -> Self {
+        Self {
+            disposition: Disposition::Inline,
+            ..self
+        }
+    }
+}
+
 /// Sends an artifact's bytes as the request wishes.
 pub async fn send(app: &App, wish: &Wish, readable: &Readable) -> Result<Response, Error> {
     let artifact = readable.artifact();

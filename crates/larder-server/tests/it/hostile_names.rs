@@ -1,7 +1,7 @@
 //! Names made to deceive: each is refused with 400, or comes back byte for byte by the list, its `url` and its path; and
 //! none of them becomes the name of a file.
 
-use crate::support::{PROJECT, TestLarder};
+use crate::larder::support::{PROJECT, TestLarder};
 use larder_core::model::Role;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! Who may do what, and how it is said that somebody may not.
 
 use super::{NOBODY, Running, announce};
-use crate::support::{PROJECT, TestLarder};
+use crate::larder::support::{PROJECT, TestLarder};
 use axum::http::Method;
 use larder_core::model::Role;
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! Announcing and reading builds.
 
 use super::{NOBODY, Running, announce};
-use crate::support::{PROJECT, TestLarder};
+use crate::larder::support::{PROJECT, TestLarder};
 use larder_core::model::Role;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Lists and their pages.
 
 use super::{Running, announce};
-use crate::support::{PROJECT, TestLarder};
+use crate::larder::support::{PROJECT, TestLarder};
 use larder_core::model::Role;
 use serde_json::{Value, json};
 

@@ -6,9 +6,10 @@ mod builds;
 mod jobs;
 mod lists;
 mod steps;
+pub(crate) mod support;
 mod uploads;
 
-use crate::support::{PROJECT, TestLarder};
+use crate::larder::support::{PROJECT, TestLarder};
 use serde_json::{Value, json};
 
 /// A larder with a running job, its token, and the token of a writer.

@@ -1,7 +1,7 @@
 //! One file kept by a plain PUT.
 
 use super::{NOBODY, Running};
-use crate::support::{Answer, TestLarder};
+use crate::larder::support::{Answer, TestLarder};
 use axum::body::{Body, Bytes};
 use axum::http::Method;
 use std::path::Path;
