@@ -5,4 +5,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod crash;
+mod large;
 mod support;
+mod write_order;

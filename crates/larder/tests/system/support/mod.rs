@@ -8,7 +8,7 @@ mod store;
 
 pub(crate) use bytes::Made;
 pub(crate) use http::{Answer, Client, Opened, Upload};
-pub(crate) use program::{Finished, larder, output_within, run};
+pub(crate) use program::{Finished, interrupt, larder, output_within, run, wait_until_empty};
 pub(crate) use server::{Serve, ServeProcess};
 pub(crate) use store::{Job, PROJECT, Store};
 

@@ -53,8 +53,13 @@ pub(crate) fn output_within(within: Duration, command: &mut Command) -> Finished
     }
 }
 
+/// SIGINT to a process that this test started.
+pub(crate) fn interrupt(id: u32) {
+    kill("INT", id);
+}
+
 /// Sends a signal to a process that this test started.
-pub(crate) fn kill(signal: &str, id: u32) {
+pub(super) fn kill(signal: &str, id: u32) {
     let sent = Command::new("kill")
         .args([&format!("-{signal}"), &id.to_string()])
         .status()
