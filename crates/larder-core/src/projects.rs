@@ -128,6 +128,11 @@ impl Projects {
             .collect())
     }
 
+    /// An organization in which the caller sees a project, by whatever scope. What may be done in it is asked later.
+    pub async fn seen_organization(&self, who: &Principal, slug: &str) -> Result<Organization> {
+        self.visible_organization(who, slug).await
+    }
+
     async fn visible_organization(&self, who: &Principal, slug: &str) -> Result<Organization> {
         let wanted = slug.to_owned();
         let found = self

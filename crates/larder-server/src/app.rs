@@ -3,6 +3,8 @@
 use crate::config::{BaseUrl, ContentUrl, HostPattern, JobHost, ServeHtml};
 use crate::http::routes::Routes;
 use axum::Router;
+use axum::http::uri::Authority;
+use axum::middleware::from_fn_with_state;
 use larder_core::Larder;
 use larder_core::model::Project;
 use std::sync::Arc;
@@ -63,6 +65,20 @@ impl App {
         Some(HostPattern::url_for(pattern, &job))
     }
 
+    /// The job whose own content host this is; `authority` is a host with its port, if it has one.
+    pub fn job_of_host(&self, authority: &str) -> Option<JobHost> {
+        let Some(ContentUrl::PerJob(pattern)) = &self.0.settings.content_url else {
+            return None;
+        };
+        let authority: Authority = authority.parse().ok()?;
+        let default = if pattern.sample().is_https() { 443 } else { 80 };
+        let port = authority.port_u16().unwrap_or(default);
+        if port != pattern.sample().port() {
+            return None;
+        }
+        pattern.job_of(&authority.host().to_ascii_lowercase())
+    }
+
     /// Where a link made by [`larder_core::Artifacts::link`] leads; the trailing name is for people and ignored.
     pub fn link_url(&self, link: &larder_core::Link) -> String {
         let host = match &self.0.settings.content_url {
@@ -81,7 +97,9 @@ impl App {
     /// The service of all routes, under the path of the public address.
     pub fn router(self) -> Router {
         let path = self.0.settings.public_url.path().to_owned();
-        let router = Self::routes().into_router().with_state(self);
+        // The host decides before the path does: on the host of a job, every path is one of its files.
+        let by_host = from_fn_with_state(self.clone(), crate::api::content_host);
+        let router = Self::routes().into_router().layer(by_host).with_state(self);
         if path.is_empty() {
             router
         } else {

@@ -1,6 +1,6 @@
 //! What the server is told when it starts: defaults, a file, the environment and the command line, in this order.
 //!
-//! Every key is a row of [`keys`], from which `larder.example.toml` and `docs/configuration.md` are written too. A
+//! Every key is a row of one table, from which `larder.example.toml` and `docs/configuration.md` are written too. A
 //! key that does not exist or a value that cannot be is an error that names the key, where it was set, the value,
 //! and what would be allowed: nothing is ignored. Only this file reads the environment.
 

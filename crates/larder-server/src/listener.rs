@@ -11,6 +11,8 @@
 //!
 //! Nothing here knows a route, a store or a façade: any service that answers requests will do.
 
+#[cfg(test)]
+mod agreement;
 mod connection;
 mod exchange;
 mod framing;

@@ -7,10 +7,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Once;
 
-/// Where something that a part needs is, or why the part cannot run here.
+/// Whether what a part needs is at hand.
 #[derive(Debug)]
-pub(crate) enum Found<T> {
-    Here(T),
+pub(crate) enum Found {
+    Here,
     /// The reason, for the closing table.
     Missing(String),
 }
@@ -18,14 +18,14 @@ pub(crate) enum Found<T> {
 /// Programs that are a Debian package of the same name.
 ///
 /// As root, missing ones are installed; where the package manager is there and fails, so does the run.
-pub(crate) fn debian(programs: &[&str]) -> Result<Found<()>> {
+pub(crate) fn debian(programs: &[&str]) -> Result<Found> {
     let missing: Vec<&str> = programs
         .iter()
         .copied()
         .filter(|program| process::find(program).is_none())
         .collect();
     if missing.is_empty() {
-        return Ok(Found::Here(()));
+        return Ok(Found::Here);
     }
     if !is_root()? || process::find("apt-get").is_none() {
         return Ok(Found::Missing(format!("needs {}", missing.join(", "))));
@@ -38,16 +38,16 @@ pub(crate) fn debian(programs: &[&str]) -> Result<Found<()>> {
         Some(program) => {
             bail!("the package {program} is installed, and still there is no program {program}")
         }
-        None => Ok(Found::Here(())),
+        None => Ok(Found::Here),
     }
 }
 
 /// `cargo-deny`, which checks licences, duplicates and sources of dependencies.
 ///
 /// Built without optimisation (a minute on two cores) and kept in the user's cache, so once per machine.
-pub(crate) fn cargo_deny() -> Result<Found<PathBuf>> {
+pub(crate) fn cargo_deny() -> Result<PathBuf> {
     if let Some(program) = process::find("cargo-deny") {
-        return Ok(Found::Here(program));
+        return Ok(program);
     }
     let cache = cache()?;
     let program = cache.join("bin").join("cargo-deny");
@@ -68,7 +68,7 @@ pub(crate) fn cargo_deny() -> Result<Found<PathBuf>> {
         fs::remove_dir_all(cache.join("build"))
             .context("remove what the build of cargo-deny left")?;
     }
-    Ok(Found::Here(program))
+    Ok(program)
 }
 
 /// nginx, with which `bench` compares; unpacked beside our other tools, because its package would start a server.
@@ -139,6 +139,6 @@ mod tests {
 
     #[test]
     fn programs_that_are_there_need_no_package() {
-        assert!(matches!(debian(&["sh", "ls"]), Ok(Found::Here(()))));
+        assert!(matches!(debian(&["sh", "ls"]), Ok(Found::Here)));
     }
 }

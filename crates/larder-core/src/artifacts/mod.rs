@@ -12,7 +12,8 @@ use crate::jobs::JobNodes;
 use crate::metadata::artifacts::{self as rows, Conditions, Of};
 use crate::metadata::{Tx, audit, blobs, builds};
 use crate::model::{
-    Artifact, ArtifactId, ArtifactState, Build, Cursor, Job, Offset, Page, Principal, Project,
+    Artifact, ArtifactId, ArtifactState, Build, Cursor, Job, JobId, Offset, Page, Principal,
+    Project,
 };
 use crate::store::Store;
 use std::sync::Arc;
@@ -56,6 +57,13 @@ impl Artifacts {
     pub async fn artifact(&self, who: &Principal, id: ArtifactId) -> Result<(Artifact, Project)> {
         let (artifact, build) = self.by_id(who, id, Action::ReadArtifacts).await?;
         Ok((artifact, build.project))
+    }
+
+    /// Which node made the artifact, for whoever may see the project; what may be done with it is asked later. So an API
+    /// can check the address of an artifact that its caller may delete but not read.
+    pub async fn maker(&self, who: &Principal, id: ArtifactId) -> Result<JobId> {
+        let (artifact, _) = self.by_id(who, id, Action::SeeProject).await?;
+        Ok(artifact.job_id)
     }
 
     /// Finished artifacts of all nodes of a job, by node and path; of equal paths only the newest.

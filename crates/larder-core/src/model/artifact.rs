@@ -48,7 +48,10 @@ pub struct Artifact {
 impl Artifact {
     /// Its place in a list of artifacts.
     pub fn cursor(&self) -> Cursor {
-        Cursor { created_at: self.created_at, number: self.number }
+        Cursor {
+            created_at: self.created_at,
+            number: self.number,
+        }
     }
 }
 

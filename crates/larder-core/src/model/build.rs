@@ -40,7 +40,10 @@ pub struct Build {
 impl Build {
     /// Its place in a list of builds.
     pub fn cursor(&self) -> Cursor {
-        Cursor { created_at: self.created_at, number: self.pk }
+        Cursor {
+            created_at: self.created_at,
+            number: self.pk,
+        }
     }
 }
 

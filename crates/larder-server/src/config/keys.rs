@@ -22,9 +22,10 @@ pub(super) enum Kind {
     Text,
     /// Never shown.
     Secret,
-    /// A whole number of at least so much.
+    /// A whole number from here to there.
     Number {
         least: i64,
+        most: i64,
     },
     /// `true` or `false`.
     Flag,
@@ -54,7 +55,10 @@ impl Key {
 /// What our variables begin with. `LARDER_URL`, `LARDER_TOKEN` and `LARDER_JOB` are the client's and none of ours.
 pub(super) const VARIABLE_PREFIX: &str = "LARDER__";
 
-const SECONDS: &str = "a whole number of seconds, 1 or more";
+const SECONDS: &str = "a whole number of seconds, from 1 to a year's 31536000";
+const SECONDS_OR_NONE: &str = "a whole number of seconds, from 0 to a year's 31536000";
+/// Longer times overflow clocks somewhere, and nobody means them.
+const SECONDS_MOST: i64 = 31_536_000;
 const ADDRESS: &str = "an IP address and a port, like \"127.0.0.1:7878\"; port 0 picks a free one";
 
 const fn text(
@@ -92,12 +96,19 @@ const fn number(
 ) -> Key {
     Key {
         name,
-        kind: Kind::Number { least: 1 },
+        kind: Kind::Number {
+            least: 1,
+            most: i64::MAX,
+        },
         default: Some(default),
         example: default,
         allowed,
         meaning,
     }
+}
+
+const fn seconds(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
+    number(name, default, SECONDS, meaning).within(1, SECONDS_MOST)
 }
 
 const fn flag(name: &'static str, meaning: &'static str) -> Key {
@@ -119,8 +130,8 @@ impl Key {
         self
     }
 
-    const fn at_least(mut self, least: i64) -> Self {
-        self.kind = Kind::Number { least };
+    const fn within(mut self, least: i64, most: i64) -> Self {
+        self.kind = Kind::Number { least, most };
         self
     }
 
@@ -222,31 +233,24 @@ pub(super) const KEYS: &[Key] = &[
     number(
         "limits.max_connections",
         "4096",
-        "a whole number, 1 or more",
+        "a whole number from 1 to 1000000",
         "So many connections are open at once; more wait.",
+    )
+    .within(1, 1_000_000),
+    seconds("limits.header_timeout_s", "10", "From the first byte of a request's head to its last. A head that trickles is answered with 408.",
     ),
-    number(
-        "limits.header_timeout_s",
-        "10",
-        SECONDS,
-        "From the first byte of a request's head to its last. A head that trickles is answered with 408.",
-    ),
-    number(
-        "limits.body_idle_timeout_s",
-        "30",
-        SECONDS,
-        "How long an upload may pause. Waits together may be longer only for clients that send 1 KiB per second \
+    seconds("limits.body_idle_timeout_s", "30", "How long an upload may pause. Waits together may be longer only for clients that send 1 KiB per second \
          on average.",
     ),
-    number("limits.write_timeout_s", "60", SECONDS, "How long a client may take nothing of its answer."),
-    number("limits.idle_timeout_s", "60", SECONDS, "How long a connection may stay open between two requests."),
+    seconds("limits.write_timeout_s", "60", "How long a client may take nothing of its answer."),
+    seconds("limits.idle_timeout_s", "60", "How long a connection may stay open between two requests."),
     number(
         "limits.drain_timeout_s",
         "30",
-        "a whole number of seconds",
+        SECONDS_OR_NONE,
         "What answers on their way get when the server is told to stop.",
     )
-    .at_least(0),
+    .within(0, SECONDS_MOST),
     number(
         "limits.invalid_tokens_per_minute",
         "60",
@@ -275,29 +279,17 @@ pub(super) const KEYS: &[Key] = &[
     text("blobs.region", "\"us-east-1\"", "the name of a region", "The S3 region. Not used yet."),
     secret("blobs.access_key", "a text", "The name of the S3 access key. Not used yet."),
     secret("blobs.secret_key", "a text", "The S3 access key. Not used yet."),
-    number(
-        "retention.job_lease_s",
-        "3600",
-        SECONDS,
-        "A job that is not heard of for so long has timed out. Uploads, output and heartbeats count.",
+    seconds("retention.job_lease_s", "3600", "A job that is not heard of for so long has timed out. Uploads, output and heartbeats count.",
     ),
-    number(
-        "retention.upload_lease_s",
-        "86400",
-        SECONDS,
-        "An announced upload that has not finished after so long has failed.",
+    seconds("retention.upload_lease_s", "86400", "An announced upload that has not finished after so long has failed.",
     ),
     number(
         "retention.undo_window_s",
         "600",
-        "a whole number of seconds",
+        SECONDS_OR_NONE,
         "How long a deletion on the pages can be taken back. Deletions through an API are final.",
     )
-    .at_least(0),
-    number(
-        "retention.sweep_interval_s",
-        "60",
-        SECONDS,
-        "How often the sweeper looks for what has expired and frees its bytes.",
+    .within(0, SECONDS_MOST),
+    seconds("retention.sweep_interval_s", "60", "How often the sweeper looks for what has expired and frees its bytes.",
     ),
 ];

@@ -187,8 +187,8 @@ impl Layers {
 
 impl Setting {
     fn try_alone(&self) -> Result<(), ConfigError> {
-        if let (Kind::Number { least }, Value::Integer(number)) = (self.key.kind, &self.value)
-            && *number < least
+        if let (Kind::Number { least, most }, Value::Integer(number)) = (self.key.kind, &self.value)
+            && !(least..=most).contains(number)
         {
             return Err(self.error(&format!("allowed is {}", self.key.allowed)));
         }

@@ -21,7 +21,7 @@ const TEXT_NAMES: [&str; 10] = [
 /// The content type that the path's extension means.
 ///
 /// Texts are taken as UTF-8. Sources and configuration files are plain text, since browsers save what they do not
-/// know instead of showing it. `.gz` and `.tgz` have the type that CircleCI documents.
+/// know instead of showing it. `.gz` and `.tgz` have the type in `docs/api/circleci.md`.
 pub fn content_type_of(path: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
     let Some((_, extension)) = name.rsplit_once('.') else {

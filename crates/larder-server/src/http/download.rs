@@ -30,14 +30,19 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Wish {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        let asked = parts
-            .uri
-            .query()
-            .is_some_and(|query| query.split('&').any(|pair| pair == "download=1"));
-        Ok(Self {
+        Ok(Self::of(parts))
+    }
+}
+
+impl Wish {
+    /// What a request wishes.
+    pub fn of(parts: &Parts) -> Self {
+        let query = parts.uri.query().unwrap_or_default();
+        let asks_for_file = query.split('&').any(|pair| pair == "download=1");
+        Self {
             method: parts.method.clone(),
             headers: parts.headers.clone(),
-            disposition: if asked {
+            disposition: if asks_for_file {
                 Disposition::Attachment
             } else {
                 Disposition::Inline
@@ -47,7 +52,16 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Wish {
                 Some(RequestHost::Content) => Place::ContentHost,
                 Some(RequestHost::ContentWildcard { .. }) => Place::JobHost,
             },
-        })
+        }
+    }
+
+    /// The same without what the query asks for, on routes whose query means nothing.
+    #[must_use]
+    pub fn without_query(self) -> Self {
+        Self {
+            disposition: Disposition::Inline,
+            ..self
+        }
     }
 }
 

@@ -160,8 +160,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(hosts: &Hosts, host: &str, expected: Option<RequestHost>) {
-        assert_eq!(hosts.purpose_of(host), expected, "{host}");
+    fn check(hosts: &Hosts, host: &str, expected: Option<&RequestHost>) {
+        assert_eq!(hosts.purpose_of(host).as_ref(), expected, "{host}");
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
             "LOCALHOST:7878",
             "[::1]:7878",
         ] {
-            check(&hosts, host, Some(RequestHost::Main));
+            check(&hosts, host, Some(&RequestHost::Main));
         }
         for host in [
             "",
@@ -194,12 +194,12 @@ mod tests {
             &[("PUBLIC_URL", "https://Builds.example/larder")],
             "127.0.0.1:7878",
         );
-        check(&hosts, "builds.example", Some(RequestHost::Main));
-        check(&hosts, "BUILDS.example:443", Some(RequestHost::Main));
+        check(&hosts, "builds.example", Some(&RequestHost::Main));
+        check(&hosts, "BUILDS.example:443", Some(&RequestHost::Main));
         check(&hosts, "builds.example:80", None);
         check(&hosts, "builds.example.", None);
         check(&hosts, "x.builds.example", None);
-        check(&hosts, "localhost:7878", Some(RequestHost::Main));
+        check(&hosts, "localhost:7878", Some(&RequestHost::Main));
     }
 
     #[test]
@@ -209,13 +209,13 @@ mod tests {
             &[plain, ("PUBLIC_URL", "http://builds.example:7878")],
             "192.0.2.7:7878",
         );
-        check(&named, "builds.example:7878", Some(RequestHost::Main));
+        check(&named, "builds.example:7878", Some(&RequestHost::Main));
         check(&named, "192.0.2.7:7878", None);
         check(&named, "localhost:7878", None);
         check(
             &hosts(&[plain], "192.0.2.7:7878"),
             "192.0.2.7:7878",
-            Some(RequestHost::Main),
+            Some(&RequestHost::Main),
         );
     }
 
@@ -226,7 +226,7 @@ mod tests {
             &[public, ("CONTENT_URL", "https://files.example")],
             "127.0.0.1:7878",
         );
-        check(&one, "files.example", Some(RequestHost::Content));
+        check(&one, "files.example", Some(&RequestHost::Content));
         let pattern = (
             "CONTENT_URL",
             "https://{n}-{project}-{vcs}.artifacts.example:8443",
@@ -237,7 +237,7 @@ mod tests {
             project: 7,
             vcs: "gh".to_owned(),
         };
-        check(&many, "24-7-gh.artifacts.example:8443", Some(job));
+        check(&many, "24-7-gh.artifacts.example:8443", Some(&job));
         check(&many, "24-7-gh.artifacts.example", None);
         check(&many, "artifacts.example:8443", None);
     }

@@ -12,7 +12,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method, header};
 use http_body::{Body as _, Frame, SizeHint};
 
 use crate::listener::PeerAddr;
@@ -56,7 +56,8 @@ pub async fn log_request(mut request: Request, next: Next) -> Response {
         status: response.status().as_u16(),
         error: response.extensions_mut().remove::<ErrorDetail>(),
         sent_bytes: 0,
-        is_complete: response.body().size_hint().exact() == Some(0),
+        length: announced_length(&response),
+        is_ended: false,
     };
     response.map(|body| Body::new(LoggedBody { body, line }))
 }
@@ -71,7 +72,18 @@ struct Line {
     status: u16,
     error: Option<ErrorDetail>,
     sent_bytes: u64,
-    is_complete: bool,
+    /// What the answer's length must come to, where it was announced.
+    length: Option<u64>,
+    /// The body has said that it is over.
+    is_ended: bool,
+}
+
+/// hyper asks a body for no more than was announced, so it may never hear that there is no more.
+fn announced_length(response: &Response) -> Option<u64> {
+    // An empty body knows its length; a 304 speaks of another one.
+    let header = response.headers().get(header::CONTENT_LENGTH);
+    let announced = || header.and_then(|length| length.to_str().ok()?.parse().ok());
+    response.body().size_hint().exact().or_else(announced)
 }
 
 impl Drop for Line {
@@ -87,7 +99,10 @@ impl Drop for Line {
         let peer = self.peer.map(|peer| peer.to_string()).unwrap_or_default();
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         // HEAD answers announce a body that nobody reads.
-        let is_cut_off = !self.is_complete && self.method != Method::HEAD;
+        let is_whole = self
+            .length
+            .map_or(self.is_ended, |length| length == self.sent_bytes);
+        let is_cut_off = !is_whole && self.method != Method::HEAD;
         macro_rules! write_line {
             ($level:expr) => {
                 tracing::event!(
@@ -131,9 +146,8 @@ impl http_body::Body for LoggedBody {
         match &poll {
             Poll::Ready(Some(Ok(frame))) => {
                 this.line.sent_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                this.line.is_complete |= this.body.is_end_stream();
             }
-            Poll::Ready(None) => this.line.is_complete = true,
+            Poll::Ready(None) => this.line.is_ended = true,
             Poll::Ready(Some(Err(error))) if this.line.error.is_none() => {
                 this.line.error = Some(ErrorDetail(format!("send the answer: {error}")));
             }

@@ -9,7 +9,7 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, any};
 use std::collections::BTreeMap;
 
-/// How an API refuses a method; `Allow` is added to it.
+/// How an API refuses a method, to which `Allow` is added, or a stray address.
 pub type MethodRefusal = fn() -> Response;
 
 /// Routes of one API or of all.
@@ -17,7 +17,7 @@ pub type MethodRefusal = fn() -> Response;
 pub struct Routes {
     entries: BTreeMap<&'static str, Entry>,
     refusal: MethodRefusal,
-    strays: Vec<(&'static str, fn() -> Response)>,
+    strays: Vec<(&'static str, MethodRefusal)>,
 }
 
 struct Entry {
@@ -37,8 +37,7 @@ impl Routes {
     }
 
     /// How an API refuses an address that has this form and is none of its routes. It is no route and not in the table.
-    #[must_use]
-    pub fn stray(mut self, pattern: &'static str, refusal: fn() -> Response) -> Self {
+    pub fn stray(mut self, pattern: &'static str, refusal: MethodRefusal) -> Self {
         self.strays.push((pattern, refusal));
         self
     }

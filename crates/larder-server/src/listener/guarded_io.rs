@@ -43,6 +43,8 @@ pub(super) struct GuardedIo<T> {
     released: BytesMut,
     /// Nothing more is handed on.
     is_ended: bool,
+    /// Our half is closed.
+    is_shut: bool,
     patience: Patience,
     reading: Timer,
     writing: Timer,
@@ -70,6 +72,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> GuardedIo<T> {
             input: BytesMut::new(),
             released: BytesMut::new(),
             is_ended: false,
+            is_shut: false,
             patience,
             reading: Timer::default(),
             writing: Timer::default(),
@@ -169,7 +172,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> GuardedIo<T> {
         if self.exchange.is_busy(cx) {
             // hyper only watches for the client going away; it is woken when the answer is out.
             self.reading.stop();
-            self.head_since = None;
             return Poll::Pending;
         }
         if self.input.is_empty() {
@@ -299,8 +301,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let poll = Pin::new(&mut this.inner).poll_shutdown(cx);
-        ready!(this.poll_write_patience(cx, poll))?;
+        if !this.is_shut {
+            let poll = Pin::new(&mut this.inner).poll_shutdown(cx);
+            ready!(this.poll_write_patience(cx, poll))?;
+            this.is_shut = true;
+            // hyper flushes again and again, which starts the writing timer anew; nobody reads any more.
+            this.reading.stop();
+        }
         // Whether the client was cut short: refused, or with a part of its body unread.
         if !this.exchange.is_refused() && this.framing.is_at_head() {
             return Poll::Ready(Ok(()));
@@ -309,9 +316,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
             this.input.clear();
             match this.poll_fill(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(())),
-                Poll::Ready(Ok(_)) if !this.writing.is_over(LINGER) => {}
+                Poll::Ready(Ok(_)) if !this.reading.is_over(LINGER) => {}
                 Poll::Ready(Ok(_)) => return Poll::Ready(Ok(())),
-                Poll::Pending => return this.writing.poll_for(cx, LINGER).map(Ok),
+                Poll::Pending => return this.reading.poll_for(cx, LINGER).map(Ok),
             }
         }
     }

@@ -152,73 +152,83 @@ fn an_unknown_key_is_named_with_its_place_and_what_is_meant() {
     );
 }
 
+/// Files, and what the message about each must name.
+const WRONG: &[(&str, &[&str])] = &[
+    (
+        "listen = 'here'",
+        &["larder.toml:1", "listen = \"here\"", "127.0.0.1:7878"],
+    ),
+    (
+        "listen = 7878",
+        &["listen = 7878", "an IP address and a port"],
+    ),
+    ("public_url = 'builds.example'", &["public_url", "http://"]),
+    ("public_url = ''", &["public_url", "empty"]),
+    (
+        "content_url = 'https://{n}.example'",
+        &["content_url", "{project}"],
+    ),
+    (
+        "trusted_proxies = ['10.0.0.0/99']",
+        &["trusted_proxies", "10.0.0.0/99", "allowed"],
+    ),
+    (
+        "trusted_proxies = '10.0.0.0/8'",
+        &["trusted_proxies", "a list"],
+    ),
+    (
+        "allow_plaintext = 'yes'",
+        &["allow_plaintext = \"yes\"", "true or false"],
+    ),
+    (
+        "serve_html = 'maybe'",
+        &["serve_html = \"maybe\"", "\"render\" or \"text\""],
+    ),
+    ("limits = 5", &["larder.toml:1", "limits"]),
+    (
+        "[limits]\nmax_file_bytes = 0",
+        &["larder.toml:2", "limits.max_file_bytes = 0", "1 or more"],
+    ),
+    (
+        "[limits]\nmax_file_bytes = -1",
+        &["limits.max_file_bytes = -1", "1 or more"],
+    ),
+    (
+        "[limits]\nmax_file_bytes = '3GB'",
+        &["limits.max_file_bytes = \"3GB\"", "whole number of bytes"],
+    ),
+    (
+        "[limits]\nidle_timeout_s = 1.5",
+        &["limits.idle_timeout_s = 1.5", "seconds"],
+    ),
+    (
+        "[limits]\nidle_timeout_s = 9223372036854775807",
+        &["limits.idle_timeout_s", "31536000"],
+    ),
+    (
+        "[limits]\nmax_connections = 1000001",
+        &["limits.max_connections = 1000001", "1000000"],
+    ),
+    (
+        "[log]\nlevel = 'loud'",
+        &["log.level = \"loud\"", "\"debug\""],
+    ),
+    (
+        "[database]\nurl = 'mysql://x'",
+        &["database.url = \"mysql://x\"", "sqlite:PATH"],
+    ),
+    (
+        "[database]\nurl = 'sqlite:'",
+        &["database.url", "sqlite:PATH"],
+    ),
+    ("[blobs]\nurl = 's3://'", &["blobs.url", "bucket"]),
+    ("listen = ", &["larder.toml:1", "not TOML"]),
+    ("data = 'a'\ndata = 'b'", &["larder.toml:2", "not TOML"]),
+];
+
 #[test]
 fn a_wrong_value_is_named_with_its_key_place_and_what_is_allowed() {
-    let wrong: &[(&str, &[&str])] = &[
-        (
-            "listen = 'here'",
-            &["larder.toml:1", "listen = \"here\"", "127.0.0.1:7878"],
-        ),
-        (
-            "listen = 7878",
-            &["listen = 7878", "an IP address and a port"],
-        ),
-        ("public_url = 'builds.example'", &["public_url", "http://"]),
-        ("public_url = ''", &["public_url", "empty"]),
-        (
-            "content_url = 'https://{n}.example'",
-            &["content_url", "{project}"],
-        ),
-        (
-            "trusted_proxies = ['10.0.0.0/99']",
-            &["trusted_proxies", "10.0.0.0/99", "allowed"],
-        ),
-        (
-            "trusted_proxies = '10.0.0.0/8'",
-            &["trusted_proxies", "a list"],
-        ),
-        (
-            "allow_plaintext = 'yes'",
-            &["allow_plaintext = \"yes\"", "true or false"],
-        ),
-        (
-            "serve_html = 'maybe'",
-            &["serve_html = \"maybe\"", "\"render\" or \"text\""],
-        ),
-        ("limits = 5", &["larder.toml:1", "limits"]),
-        (
-            "[limits]\nmax_file_bytes = 0",
-            &["larder.toml:2", "limits.max_file_bytes = 0", "1 or more"],
-        ),
-        (
-            "[limits]\nmax_file_bytes = -1",
-            &["limits.max_file_bytes = -1", "1 or more"],
-        ),
-        (
-            "[limits]\nmax_file_bytes = '3GB'",
-            &["limits.max_file_bytes = \"3GB\"", "whole number of bytes"],
-        ),
-        (
-            "[limits]\nidle_timeout_s = 1.5",
-            &["limits.idle_timeout_s = 1.5", "seconds"],
-        ),
-        (
-            "[log]\nlevel = 'loud'",
-            &["log.level = \"loud\"", "\"debug\""],
-        ),
-        (
-            "[database]\nurl = 'mysql://x'",
-            &["database.url = \"mysql://x\"", "sqlite:PATH"],
-        ),
-        (
-            "[database]\nurl = 'sqlite:'",
-            &["database.url", "sqlite:PATH"],
-        ),
-        ("[blobs]\nurl = 's3://'", &["blobs.url", "bucket"]),
-        ("listen = ", &["larder.toml:1", "not TOML"]),
-        ("data = 'a'\ndata = 'b'", &["larder.toml:2", "not TOML"]),
-    ];
-    for (file, parts) in wrong {
+    for (file, parts) in WRONG {
         assert_names(of_file(file), parts);
     }
     assert_names(
@@ -353,7 +363,10 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-const DOCUMENTS: [(&str, fn() -> String); 2] = [
+/// A document's path, and what writes it.
+type Document = (&'static str, fn() -> String);
+
+const DOCUMENTS: [Document; 2] = [
     ("larder.example.toml", example_file),
     ("docs/configuration.md", configuration_page),
 ];

@@ -1,5 +1,10 @@
 //! The front from outside: bytes on a socket, and what comes back.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, what is missing is a failure"
+)]
+
 mod configuration;
 mod drain;
 mod malformed;

@@ -3,15 +3,18 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use axum::body::Body;
+use axum::extract::Path;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, put};
 use axum::{Extension, Router, middleware};
-use http::StatusCode;
+use http::{StatusCode, header};
 use larder_server::config::{Config, LogConfig, LogFormat, LogLevel};
 use larder_server::http::content_encoding::refuse_encoded_uploads;
 use larder_server::http::hosts::{Hosts, RequestHost, accept_host};
 use larder_server::http::request_log::{ErrorDetail, log_request};
 use larder_server::listener::{Listener, Options, PeerAddr};
+use larder_server::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Seen, Server, statuses};
@@ -35,6 +38,7 @@ async fn server() -> Server {
                 ),
             )
             .route("/broken", get(broken))
+            .route("/stream/{length}", get(stream))
             .route("/file", put(|| async { "kept" }))
             .layer(middleware::from_fn(refuse_encoded_uploads))
             .layer(middleware::from_fn_with_state(hosts, accept_host))
@@ -47,6 +51,13 @@ async fn server() -> Server {
         stop,
         task,
     }
+}
+
+/// Streams four bytes, whatever length it announces.
+async fn stream(Path(length): Path<String>) -> Response {
+    let pieces = ["ab", "cd"].map(|piece| Ok::<_, std::io::Error>(bytes::Bytes::from(piece)));
+    let body = Body::from_stream(futures_util::stream::iter(pieces));
+    ([(header::CONTENT_LENGTH, length)], body).into_response()
 }
 
 async fn broken() -> Response {
@@ -137,6 +148,8 @@ async fn each_request_is_one_line_without_its_path_and_secrets() {
         .answer_to(request("/nowhere/hunter2").as_bytes())
         .await;
     server.answer_to(request("/broken").as_bytes()).await;
+    server.answer_to(request("/stream/4").as_bytes()).await;
+    server.answer_to(request("/stream/5").as_bytes()).await;
     server.stop.cancel();
     server.task.await.unwrap();
 
@@ -145,7 +158,7 @@ async fn each_request_is_one_line_without_its_path_and_secrets() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(lines.len(), 3, "{text}");
+    assert_eq!(lines.len(), 5, "{text}");
     assert!(
         !text.contains("hunter2") && !text.contains("abcdef"),
         "{text}"
@@ -172,4 +185,33 @@ async fn each_request_is_one_line_without_its_path_and_secrets() {
     assert_eq!(lines[2]["level"], "ERROR");
     assert_eq!(lines[0]["peer"], "127.0.0.1");
     assert_eq!(lines[0]["request_id"].as_str().map(str::len), Some(32));
+    let is_cut_off = |line: usize| lines[line].get("cut_off").is_some();
+    assert_eq!(
+        [0, 1, 2, 3, 4].map(is_cut_off),
+        [false, false, false, false, true],
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn the_numbers_have_a_listener_of_their_own() {
+    let metrics = Metrics::install();
+    let server = server().await;
+    let own = format!(
+        "GET /who/a HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+        server.address
+    );
+    server.answer_to(own.as_bytes()).await;
+    server.stop.cancel();
+    server.task.await.unwrap();
+    let numbers = Server::serve(Options::default(), metrics.routes(), Seen::default()).await;
+    let page = numbers
+        .answer_to(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await;
+    let counted = "larder_requests_total{method=\"GET\",route=\"/who/{name}\",status=\"200\"}";
+    assert!(page.contains(counted), "{page}");
+    assert!(
+        page.contains("larder_connections ") && page.contains("larder_received_bytes_total "),
+        "{page}"
+    );
 }

@@ -1,5 +1,7 @@
 //! Requests that look odd and are right.
 
+use std::fmt::Write as _;
+
 use crate::support::{Server, statuses};
 
 /// Requests, each with the answers that its connection gets.
@@ -94,11 +96,8 @@ async fn a_body_is_carried_whole_whatever_its_size() {
             "PUT /c HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
                 .to_owned();
         for chunk in body.as_bytes().chunks(7000) {
-            chunked.push_str(&format!(
-                "{:x}\r\n{}\r\n",
-                chunk.len(),
-                std::str::from_utf8(chunk).unwrap()
-            ));
+            let text = std::str::from_utf8(chunk).unwrap();
+            write!(chunked, "{:x}\r\n{text}\r\n", chunk.len()).unwrap();
         }
         chunked.push_str("0\r\n\r\n");
         let (mut reader, mut writer) = server.connect().await.into_split();

@@ -38,9 +38,14 @@ pub(crate) fn connect(room: usize) -> (DuplexStream, Seen) {
     (client, seen)
 }
 
+/// What the server still sends. One that never ends is a failure, not a test that hangs.
 async fn rest_of(mut client: impl tokio::io::AsyncRead + Unpin) -> String {
     let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
+    let reading = client.read_to_string(&mut answer);
+    tokio::time::timeout(Duration::from_hours(1), reading)
+        .await
+        .expect("the connection ends")
+        .unwrap();
     answer
 }
 
@@ -236,4 +241,23 @@ fn late() -> axum::Router {
         tokio::time::sleep(Duration::from_secs(100)).await;
         "late"
     })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_client_that_goes_on_sending_is_left_after_two_seconds() {
+    let (client, seen) = connect(64);
+    let (mut reader, writer) = tokio::io::split(client);
+    let began = Instant::now();
+    trickle(
+        writer,
+        [b"\0".as_slice(), &[b'x'; 500]].concat(),
+        Duration::from_millis(100),
+    );
+    let mut answer = [0; 12];
+    reader.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 400");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let _ = reader.read_to_end(&mut Vec::new()).await;
+    assert_about(began, 3);
+    assert_eq!(seen.begun(), 0);
 }

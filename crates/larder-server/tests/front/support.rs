@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -77,7 +78,9 @@ impl Server {
         // The server may have said no before the last byte.
         let _ = stream.write_all(bytes).await;
         let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
+        // Well before the server would close by itself: a request that was to be refused was not.
+        let reading = stream.read_to_end(&mut answer);
+        let _ = tokio::time::timeout(Duration::from_secs(20), reading).await;
         String::from_utf8_lossy(&answer).into_owned()
     }
 }

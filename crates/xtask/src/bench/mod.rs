@@ -86,6 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     }
     for server in &servers {
+        println!("filling {}", server.name);
         fill(server).with_context(|| format!("fill {}", server.name))?;
     }
     let rows = measure(&servers, options.runs)?;

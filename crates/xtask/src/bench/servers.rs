@@ -102,13 +102,17 @@ pub(crate) fn larder(folder: &Path) -> Result<Server> {
     })
 }
 
-/// Starts `larder serve` and waits for the line that names its address.
+/// Starts `larder serve` and waits for the line that names its address. What it logs goes into a file beside its data.
 fn serve(data: &Path) -> Result<(Running, SocketAddr)> {
+    let log = data.with_extension("log");
     let mut serve = std::process::Command::new(process::release_binary());
     serve
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(data);
-    serve.stdin(Stdio::null()).stdout(Stdio::piped());
+    serve
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(fs::File::create(&log)?);
     let mut child = serve.spawn().context("start larder serve")?;
     let output = child
         .stdout
@@ -117,9 +121,12 @@ fn serve(data: &Path) -> Result<(Running, SocketAddr)> {
     let process = Running(child);
     let mut lines = BufReader::new(output).lines();
     let address = loop {
-        let line = lines
-            .next()
-            .context("larder serve ended before it was ready")??;
+        let Some(line) = lines.next().transpose()? else {
+            bail!(
+                "larder serve ended before it was ready: {}",
+                fs::read_to_string(&log)?.trim()
+            );
+        };
         if let Some(url) = line.strip_prefix("listening on http://") {
             break url
                 .trim_end_matches('/')

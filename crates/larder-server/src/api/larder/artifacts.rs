@@ -1,7 +1,7 @@
 //! Artifacts: kept by a plain PUT, listed, sent, deleted.
 
 use crate::api::larder::auth::Caller;
-use crate::api::larder::error::Error;
+use crate::api::larder::error::{Error, range_not_satisfiable};
 use crate::api::larder::extract::{Id as _, Json, Path, Query, cursor, page_size, words};
 use crate::api::larder::upload::new_artifact;
 use crate::app::App;
@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use larder_core::clock::Timestamp;
 use larder_core::model::{Artifact, ArtifactId, ArtifactState, BuildId, JobId, Principal};
-use larder_core::{ArtifactFilter, DeletingScope, Holder};
+use larder_core::{ArtifactFilter, DeletingScope, Holder, Readable};
 use larder_protocol::{ArtifactBody, ArtifactList, ArtifactState as StateWord};
 use serde::Deserialize;
 
@@ -31,8 +31,17 @@ pub(super) async fn keep(
 ) -> Result<(StatusCode, Json<ArtifactBody>), Error> {
     let job = JobId::of(&job)?;
     let new = new_artifact(&path, &headers)?;
-    let kept = app.larder().artifacts.keep(&who, job, new, incoming(&headers, body)?).await.map_err(Error::of_upload)?;
-    let status = if kept.fresh { StatusCode::CREATED } else { StatusCode::OK };
+    let kept = app
+        .larder()
+        .artifacts
+        .keep(&who, job, new, incoming(&headers, body)?)
+        .await
+        .map_err(Error::of_upload)?;
+    let status = if kept.fresh {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     Ok((status, Json(artifact_body(&app, &kept.artifact))))
 }
 
@@ -44,8 +53,12 @@ pub(super) async fn content_by_path(
     wish: Wish,
 ) -> Result<Response, Error> {
     let found = app.larder().jobs.seen(&who, JobId::of(&job)?).await?;
-    let readable = app.larder().artifacts.readable_by_path(&who, &found.build, &found.job, &path).await?;
-    Ok(download::send(&app, &wish, &readable).await?)
+    let readable = app
+        .larder()
+        .artifacts
+        .readable_by_path(&who, &found.build, &found.job, &path)
+        .await?;
+    send(&app, &wish, &readable).await
 }
 
 /// `DELETE /larder/v1/jobs/{id}/artifacts/{*path}`: the newest finished one of that path or alias.
@@ -56,7 +69,9 @@ pub(super) async fn delete_by_path(
 ) -> Result<StatusCode, Error> {
     let found = app.larder().jobs.seen(&who, JobId::of(&job)?).await?;
     let artifacts = &app.larder().artifacts;
-    artifacts.delete_by_path(&who, &found.build, &found.job, &path, DeletingScope::Delete).await?;
+    artifacts
+        .delete_by_path(&who, &found.build, &found.job, &path, DeletingScope::Delete)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -66,7 +81,11 @@ pub(super) async fn artifact(
     Caller(who): Caller,
     Path(id): Path<String>,
 ) -> Result<Json<ArtifactBody>, Error> {
-    let (artifact, _) = app.larder().artifacts.artifact(&who, ArtifactId::of(&id)?).await?;
+    let (artifact, _) = app
+        .larder()
+        .artifacts
+        .artifact(&who, ArtifactId::of(&id)?)
+        .await?;
     Ok(Json(artifact_body(&app, &artifact)))
 }
 
@@ -77,8 +96,12 @@ pub(super) async fn content(
     Path(id): Path<String>,
     wish: Wish,
 ) -> Result<Response, Error> {
-    let readable = app.larder().artifacts.readable(&who, ArtifactId::of(&id)?).await?;
-    Ok(download::send(&app, &wish, &readable).await?)
+    let readable = app
+        .larder()
+        .artifacts
+        .readable(&who, ArtifactId::of(&id)?)
+        .await?;
+    send(&app, &wish, &readable).await
 }
 
 /// `DELETE /larder/v1/artifacts/{id}`; needs `delete_artifacts`.
@@ -87,7 +110,10 @@ pub(super) async fn delete(
     Caller(who): Caller,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Error> {
-    app.larder().artifacts.delete(&who, ArtifactId::of(&id)?, DeletingScope::Delete).await?;
+    app.larder()
+        .artifacts
+        .delete(&who, ArtifactId::of(&id)?, DeletingScope::Delete)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -99,7 +125,9 @@ pub(super) async fn of_build(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<ArtifactList>, Error> {
     let build = app.larder().builds.seen(&who, BuildId::of(&id)?).await?;
-    Ok(Json(page(&app, &who, Holder::Build(&build), &wanted).await?))
+    Ok(Json(
+        page(&app, &who, Holder::Build(&build), &wanted).await?,
+    ))
 }
 
 /// `GET /larder/v1/jobs/{id}/artifacts?state=&path=&after=&limit=`
@@ -110,7 +138,9 @@ pub(super) async fn of_job(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<ArtifactList>, Error> {
     let found = app.larder().jobs.seen(&who, JobId::of(&id)?).await?;
-    Ok(Json(page(&app, &who, Holder::Job(&found.build, &found.job), &wanted).await?))
+    Ok(Json(
+        page(&app, &who, Holder::Job(&found.build, &found.job), &wanted).await?,
+    ))
 }
 
 /// Which artifacts of a build or job.
@@ -123,19 +153,50 @@ pub(super) struct Wanted {
     limit: Option<u32>,
 }
 
-async fn page(app: &App, who: &Principal, holder: Holder<'_>, wanted: &Wanted) -> Result<ArtifactList, Error> {
+async fn send(app: &App, wish: &Wish, readable: &Readable) -> Result<Response, Error> {
+    let response = download::send(app, wish, readable).await?;
+    if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+        return Ok(range_not_satisfiable(&response));
+    }
+    Ok(response)
+}
+
+async fn page(
+    app: &App,
+    who: &Principal,
+    holder: Holder<'_>,
+    wanted: &Wanted,
+) -> Result<ArtifactList, Error> {
     let known = "new, error, finished, deleted, expired";
     let filter = ArtifactFilter {
-        states: words("state", wanted.state.as_deref(), ArtifactState::parse, known)?,
+        states: words(
+            "state",
+            wanted.state.as_deref(),
+            ArtifactState::parse,
+            known,
+        )?,
         path: wanted.path.clone().filter(|path| !path.is_empty()),
     };
     let limit = page_size(wanted.limit, PAGE, PAGE_MAX)?;
     let after = cursor("after", wanted.after.as_deref())?;
-    let mut found = app.larder().artifacts.after(who, holder, &filter, after, limit + 1).await?;
+    let mut found = app
+        .larder()
+        .artifacts
+        .after(who, holder, &filter, after, limit + 1)
+        .await?;
     let is_last = found.len() <= limit as usize;
     found.truncate(limit as usize);
-    let next = found.last().filter(|_| !is_last).map(|artifact| artifact.cursor().encode());
-    Ok(ArtifactList { artifacts: found.iter().map(|artifact| artifact_body(app, artifact)).collect(), next })
+    let next = found
+        .last()
+        .filter(|_| !is_last)
+        .map(|artifact| artifact.cursor().encode());
+    Ok(ArtifactList {
+        artifacts: found
+            .iter()
+            .map(|artifact| artifact_body(app, artifact))
+            .collect(),
+        next,
+    })
 }
 
 fn artifact_body(app: &App, artifact: &Artifact) -> ArtifactBody {
@@ -151,11 +212,21 @@ fn artifact_body(app: &App, artifact: &Artifact) -> ArtifactBody {
         state: state_word(artifact.state),
         size: i64::try_from(artifact.size).unwrap_or(i64::MAX),
         content_type: artifact.content_type.clone(),
-        sha1: artifact.sha1.filter(|_| is_measured).map(|digest| digest.hex()),
-        sha256: artifact.sha256.filter(|_| is_measured).map(|digest| digest.hex()),
+        sha1: artifact
+            .sha1
+            .filter(|_| is_measured)
+            .map(|digest| digest.hex()),
+        sha256: artifact
+            .sha256
+            .filter(|_| is_measured)
+            .map(|digest| digest.hex()),
         created_at: artifact.created_at.rfc3339(),
         finished_at: artifact.finished_at.map(Timestamp::rfc3339),
-        url: format!("{}/larder/v1/artifacts/{}/content", app.public_url(), artifact.id),
+        url: format!(
+            "{}/larder/v1/artifacts/{}/content",
+            app.public_url(),
+            artifact.id
+        ),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use crate::api::larder::auth::Caller;
 use crate::api::larder::error::Error;
-use crate::api::larder::extract::{Id as _, JSON_BYTES_MAX, Json, Path, Query, cursor, page_size, parse_json, whole, words};
+use crate::api::larder::extract::{
+    Id as _, JSON_BYTES_MAX, Json, Path, Query, cursor, page_size, parse_json, whole, words,
+};
 use crate::api::larder::jobs::job_body;
 use crate::app::App;
 use crate::http::encode_segment;
@@ -12,7 +14,8 @@ use axum::http::StatusCode;
 use larder_core::model::{Build, BuildId, BuildState, Job, NewBuild, NewJob, ProjectSlug};
 use larder_core::{AnnouncedNode, BuildFilter};
 use larder_protocol::{
-    AddJobs, AnnounceBuild, AnnounceJob, AnnouncedBuild, AnnouncedJob, AnnouncedJobs, BuildBody, BuildList,
+    AddJobs, AnnounceBuild, AnnounceJob, AnnouncedBuild, AnnouncedJob, AnnouncedJobs, BuildBody,
+    BuildList,
 };
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -30,7 +33,11 @@ pub(super) async fn announce(
 ) -> Result<(StatusCode, Json<AnnouncedBuild>), Error> {
     let slug = ProjectSlug::from_parts(&vcs, &org, &name)?;
     let jobs = new_jobs(&given.jobs, given.queued)?;
-    let announced = app.larder().builds.announce(&who, &slug, new_build(given)?, jobs).await?;
+    let announced = app
+        .larder()
+        .builds
+        .announce(&who, &slug, new_build(given)?, jobs)
+        .await?;
     let answer = AnnouncedBuild {
         id: announced.build.id.to_string(),
         number: announced.build.number,
@@ -51,7 +58,9 @@ pub(super) async fn add_jobs(
     let bytes = whole("The JSON body", body, JSON_BYTES_MAX).await?;
     let jobs = new_jobs(&one_or_many(&bytes)?, false)?;
     let nodes = app.larder().builds.add_jobs(&who, id, jobs).await?;
-    Ok(Json(AnnouncedJobs { jobs: nodes.into_iter().map(announced_job).collect() }))
+    Ok(Json(AnnouncedJobs {
+        jobs: nodes.into_iter().map(announced_job).collect(),
+    }))
 }
 
 /// `GET /larder/v1/builds/{id}`
@@ -85,14 +94,27 @@ pub(super) async fn of_project(
     let (filter, limit) = (wanted.filter()?, page_size(wanted.limit, PAGE, PAGE_MAX)?);
     let before = cursor("before", wanted.before.as_deref())?;
     let larder = app.larder();
-    let project = larder.projects.by_slug(&who, &ProjectSlug::from_parts(&vcs, &org, &name)?).await?;
-    let mut found = larder.builds.of_project(&who, &project, &filter, before, limit + 1).await?;
+    let project = larder
+        .projects
+        .by_slug(&who, &ProjectSlug::from_parts(&vcs, &org, &name)?)
+        .await?;
+    let mut found = larder
+        .builds
+        .of_project(&who, &project, &filter, before, limit + 1)
+        .await?;
     let is_last = found.len() <= limit as usize;
     found.truncate(limit as usize);
-    let next = found.last().filter(|_| !is_last).map(|build| build.cursor().encode());
+    let next = found
+        .last()
+        .filter(|_| !is_last)
+        .map(|build| build.cursor().encode());
     let mut builds = Vec::new();
     for build in &found {
-        builds.push(build_body(&app, build, &larder.jobs.of_build(&who, build).await?));
+        builds.push(build_body(
+            &app,
+            build,
+            &larder.jobs.of_build(&who, build).await?,
+        ));
     }
     Ok(Json(BuildList { builds, next }))
 }
@@ -102,7 +124,12 @@ impl Wanted {
         let known = "running, passed, failed, canceled";
         Ok(BuildFilter {
             states: words("state", self.state.as_deref(), BuildState::parse, known)?,
-            branches: self.branch.iter().filter(|branch| !branch.is_empty()).cloned().collect(),
+            branches: self
+                .branch
+                .iter()
+                .filter(|branch| !branch.is_empty())
+                .cloned()
+                .collect(),
             ..BuildFilter::default()
         })
     }
@@ -111,7 +138,9 @@ impl Wanted {
 fn new_build(given: AnnounceBuild) -> Result<NewBuild, Error> {
     // An unset variable in a script would make all of its builds one.
     if given.external_id.as_deref() == Some("") {
-        return Err(Error::invalid("external_id: is empty; leave it out or give each build its own"));
+        return Err(Error::invalid(
+            "external_id: is empty; leave it out or give each build its own",
+        ));
     }
     Ok(NewBuild {
         branch: given.branch,
@@ -126,7 +155,10 @@ fn new_build(given: AnnounceBuild) -> Result<NewBuild, Error> {
 fn new_jobs(given: &[AnnounceJob], queued: bool) -> Result<Vec<NewJob>, Error> {
     let mut names = HashSet::new();
     if let Some(twice) = given.iter().find(|job| !names.insert(&job.name)) {
-        return Err(Error::invalid(format!("jobs: two are named `{}`; for nodes of one job use parallelism", twice.name)));
+        return Err(Error::invalid(format!(
+            "jobs: two are named `{}`; for nodes of one job use parallelism",
+            twice.name
+        )));
     }
     let job = |job: &AnnounceJob| NewJob {
         name: job.name.clone(),
@@ -168,7 +200,9 @@ fn build_body(app: &App, build: &Build, jobs: &[Job]) -> BuildBody {
         message: build.message.clone(),
         fork: build.fork,
         created_at: build.created_at.rfc3339(),
-        finished_at: build.finished_at.map(larder_core::clock::Timestamp::rfc3339),
+        finished_at: build
+            .finished_at
+            .map(larder_core::clock::Timestamp::rfc3339),
         artifact_count: build.artifact_count,
         total_bytes: build.total_bytes,
         jobs: jobs.iter().map(job_body).collect(),
@@ -179,5 +213,9 @@ fn build_body(app: &App, build: &Build, jobs: &[Job]) -> BuildBody {
 fn build_url(app: &App, build: &Build) -> String {
     let ProjectSlug { vcs, org, name } = build.project.slug();
     let (org, name) = (encode_segment(&org), encode_segment(&name));
-    format!("{}/{vcs}/{org}/{name}/builds/{}", app.public_url(), build.number)
+    format!(
+        "{}/{vcs}/{org}/{name}/builds/{}",
+        app.public_url(),
+        build.number
+    )
 }

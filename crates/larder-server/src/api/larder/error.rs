@@ -24,19 +24,30 @@ pub(super) enum Error {
 impl Error {
     /// A part of the request that is mistaken.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
-        Self::Unreadable { status: StatusCode::BAD_REQUEST, code: "invalid", message: message.into() }
+        Self::Unreadable {
+            status: StatusCode::BAD_REQUEST,
+            code: "invalid",
+            message: message.into(),
+        }
     }
 
     /// A body that is not a file and too long.
     pub(super) fn too_large(what: &str, limit: usize) -> Self {
         let message = format!("{what} is larger than the limit of {limit} bytes.");
-        Self::Unreadable { status: StatusCode::PAYLOAD_TOO_LARGE, code: "too_large", message }
+        Self::Unreadable {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            code: "too_large",
+            message,
+        }
     }
 
     /// What keeping a file can end in: bytes without the announced digest are well-formed and still not acceptable.
     pub(super) fn of_upload(error: larder_core::Error) -> Self {
         match error {
-            larder_core::Error::Invalid { field: "sha256", reason } => Self::Unreadable {
+            larder_core::Error::Invalid {
+                field: "sha256",
+                reason,
+            } => Self::Unreadable {
                 status: StatusCode::UNPROCESSABLE_ENTITY,
                 code: "digest_mismatch",
                 message: format!("SHA-256: {reason}. Nothing was kept; send the file again."),
@@ -55,12 +66,18 @@ impl From<larder_core::Error> for Error {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         match self {
-            Self::Unreadable { status, code, message } => refuse(status, code, message),
+            Self::Unreadable {
+                status,
+                code,
+                message,
+            } => refuse(status, code, message),
             Self::Core(error) => {
                 let mut response = refuse(status(&error), code(&error), message(&error));
                 if let Some(challenge) = challenge(&error) {
                     let challenge = HeaderValue::from_static(challenge);
-                    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+                    response
+                        .headers_mut()
+                        .insert(header::WWW_AUTHENTICATE, challenge);
                 }
                 note_detail(&error, &mut response);
                 response
@@ -71,18 +88,48 @@ impl IntoResponse for Error {
 
 /// 405, to which the routes add `Allow`.
 pub(super) fn method_not_allowed() -> Response {
-    let message = "This address does not take the method; the header Allow names those that it takes.";
-    refuse(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message.into())
+    let message =
+        "This address does not take the method; the header Allow names those that it takes.";
+    refuse(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        message.into(),
+    )
 }
 
 /// 404 for what is no address of this API at all.
 pub(super) fn no_such_route() -> Response {
-    let message = "There is no such address in this API; /larder/v1/openapi.json describes all of them.";
+    let message =
+        "There is no such address in this API; /larder/v1/openapi.json describes all of them.";
     refuse(StatusCode::NOT_FOUND, "no_such_route", message.into())
 }
 
+/// 416 in this API's form, from a bare one that knows how long the content is.
+pub(super) fn range_not_satisfiable(bare: &Response) -> Response {
+    let message =
+        "No byte of the range is there; the header Content-Range says how long the content is.";
+    let mut response = refuse(
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        "range_not_satisfiable",
+        message.into(),
+    );
+    if let Some(length) = bare.headers().get(header::CONTENT_RANGE) {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_RANGE, length.clone());
+    }
+    response
+}
+
 fn refuse(status: StatusCode, code: &str, message: String) -> Response {
-    (status, axum::Json(ErrorBody { code: code.to_owned(), message })).into_response()
+    (
+        status,
+        axum::Json(ErrorBody {
+            code: code.to_owned(),
+            message,
+        }),
+    )
+        .into_response()
 }
 
 fn status(error: &larder_core::Error) -> StatusCode {
@@ -139,7 +186,10 @@ mod tests {
     #[track_caller]
     fn check(error: Core, expected: u16, expected_code: &str) {
         assert_eq!(code(&error), expected_code);
-        assert_eq!(Error::from(error).into_response().status().as_u16(), expected);
+        assert_eq!(
+            Error::from(error).into_response().status().as_u16(),
+            expected
+        );
     }
 
     #[test]
@@ -148,9 +198,17 @@ mod tests {
         check(Core::NotFound(What::Artifact), 404, "not_found");
         check(Core::StorageFull, 507, "storage_full");
         check(Core::Unavailable("away".into()), 503, "unavailable");
-        check(Core::UploadInterrupted("reset".into()), 400, "upload_interrupted");
+        check(
+            Core::UploadInterrupted("reset".into()),
+            400,
+            "upload_interrupted",
+        );
         check(Core::internal("read", "secret detail"), 500, "internal");
-        check(Core::RangeNotSatisfiable { size: 1 }, 416, "range_not_satisfiable");
+        check(
+            Core::RangeNotSatisfiable { size: 1 },
+            416,
+            "range_not_satisfiable",
+        );
     }
 
     #[test]

@@ -23,10 +23,6 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 
     async fn from_request(request: Request, _app: &App) -> Result<Self, Error> {
         let bytes = whole("The JSON body", request.into_body(), JSON_BYTES_MAX).await?;
-        // An array would be read as the fields in their order, which nobody means.
-        if bytes.trim_ascii_start().starts_with(b"[") {
-            return Err(Error::invalid("The JSON body cannot be read: expected an object, not an array"));
-        }
         parse_json(&bytes).map(Self)
     }
 }
@@ -37,15 +33,25 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// Reads JSON; the error names the field and the place.
+/// Reads a JSON object; the error names the field and the place.
 pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    // An array would be read as the fields in their order, which nobody means.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(Error::invalid(
+            "The JSON body cannot be read: expected an object, not an array",
+        ));
+    }
     match axum::Json::from_bytes(bytes) {
         Ok(axum::Json(value)) => Ok(value),
         Err(rejection) => {
             let text = rejection.body_text();
             // After the first colon stand the field and the fault, before it a sentence of the framework.
-            let fault = text.split_once(": ").map_or(text.as_str(), |(_, fault)| fault);
-            Err(Error::invalid(format!("The JSON body cannot be read: {fault}")))
+            let fault = text
+                .split_once(": ")
+                .map_or(text.as_str(), |(_, fault)| fault);
+            Err(Error::invalid(format!(
+                "The JSON body cannot be read: {fault}"
+            )))
         }
     }
 }
@@ -70,7 +76,10 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         match axum::extract::Path::from_request_parts(parts, app).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(rejection) => Err(Error::invalid(format!("The address cannot be read: {}", rejection.body_text()))),
+            Err(rejection) => Err(Error::invalid(format!(
+                "The address cannot be read: {}",
+                rejection.body_text()
+            ))),
         }
     }
 }
@@ -86,7 +95,9 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
             Err(rejection) => {
                 let text = rejection.body_text();
-                let fault = text.split_once(": ").map_or(text.as_str(), |(_, fault)| fault);
+                let fault = text
+                    .split_once(": ")
+                    .map_or(text.as_str(), |(_, fault)| fault);
                 Err(Error::invalid(format!("The query cannot be read: {fault}")))
             }
         }
@@ -121,16 +132,23 @@ impl Id for JobId {
 pub(super) fn page_size(given: Option<u32>, default: u32, max: u32) -> Result<u32, Error> {
     match given.unwrap_or(default) {
         limit if (1..=max).contains(&limit) => Ok(limit),
-        _ => Err(Error::invalid(format!("limit: must be between 1 and {max}"))),
+        _ => Err(Error::invalid(format!(
+            "limit: must be between 1 and {max}"
+        ))),
     }
 }
 
 /// A place in a list, as an earlier page gave it.
-pub(super) fn cursor(name: &str, given: Option<&str>) -> Result<Option<larder_core::model::Cursor>, Error> {
+pub(super) fn cursor(
+    name: &str,
+    given: Option<&str>,
+) -> Result<Option<larder_core::model::Cursor>, Error> {
     let Some(text) = given else { return Ok(None) };
     match larder_core::model::Cursor::parse(text) {
         Some(cursor) => Ok(Some(cursor)),
-        None => Err(Error::invalid(format!("{name}: give the `next` of the page before as it is"))),
+        None => Err(Error::invalid(format!(
+            "{name}: give the `next` of the page before as it is"
+        ))),
     }
 }
 
@@ -141,7 +159,10 @@ pub(super) fn words<T>(
     parse: impl Fn(&str) -> Option<T>,
     known: &str,
 ) -> Result<Vec<T>, Error> {
-    let words = given.unwrap_or_default().split(',').filter(|word| !word.is_empty());
+    let words = given
+        .unwrap_or_default()
+        .split(',')
+        .filter(|word| !word.is_empty());
     let parsed = words.map(|word| {
         parse(word).ok_or_else(|| Error::invalid(format!("{name}: `{word}` is not one of {known}")))
     });

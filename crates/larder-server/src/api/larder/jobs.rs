@@ -58,12 +58,16 @@ fn change_meant(given: &FinishJob) -> Result<Change, Error> {
         StateWord::Canceled => Change::End(EndState::Canceled),
         StateWord::TimedOut => Change::End(EndState::TimedOut),
         StateWord::Running if given.exit_status.is_some() => {
-            return Err(Error::invalid("exit_status: a job that starts has none yet"));
+            return Err(Error::invalid(
+                "exit_status: a job that starts has none yet",
+            ));
         }
         StateWord::Running => Change::Start,
         StateWord::Queued => {
             let known = "running, passed, failed, canceled, timed_out";
-            return Err(Error::invalid(format!("state: a job cannot be queued again; it can become one of {known}")));
+            return Err(Error::invalid(format!(
+                "state: a job cannot be queued again; it can become one of {known}"
+            )));
         }
     })
 }

@@ -20,8 +20,14 @@ pub(crate) fn routes() -> Routes {
         .get("/larder/v1/openapi.json", openapi::document)
         .get("/larder/v1/projects", projects::list)
         .get("/larder/v1/projects/{vcs}/{org}/{name}", projects::project)
-        .post("/larder/v1/projects/{vcs}/{org}/{name}/builds", builds::announce)
-        .get("/larder/v1/projects/{vcs}/{org}/{name}/builds", builds::of_project)
+        .post(
+            "/larder/v1/projects/{vcs}/{org}/{name}/builds",
+            builds::announce,
+        )
+        .get(
+            "/larder/v1/projects/{vcs}/{org}/{name}/builds",
+            builds::of_project,
+        )
         .get("/larder/v1/builds/{id}", builds::build)
         .post("/larder/v1/builds/{id}/jobs", builds::add_jobs)
         .get("/larder/v1/builds/{id}/artifacts", artifacts::of_build)
@@ -30,8 +36,14 @@ pub(crate) fn routes() -> Routes {
         .post("/larder/v1/jobs/{id}/heartbeat", jobs::hear)
         .get("/larder/v1/jobs/{id}/artifacts", artifacts::of_job)
         .put("/larder/v1/jobs/{id}/artifacts/{*path}", artifacts::keep)
-        .get("/larder/v1/jobs/{id}/artifacts/{*path}", artifacts::content_by_path)
-        .delete("/larder/v1/jobs/{id}/artifacts/{*path}", artifacts::delete_by_path)
+        .get(
+            "/larder/v1/jobs/{id}/artifacts/{*path}",
+            artifacts::content_by_path,
+        )
+        .delete(
+            "/larder/v1/jobs/{id}/artifacts/{*path}",
+            artifacts::delete_by_path,
+        )
         .get("/larder/v1/jobs/{id}/steps", steps::of_job)
         .put("/larder/v1/jobs/{id}/steps/{seq}", steps::report)
         .post("/larder/v1/jobs/{id}/steps/{seq}/output", steps::append)

@@ -9,10 +9,19 @@ use larder_core::model::{Project, ProjectSlug, Scope};
 use larder_protocol::{ProjectBody, ProjectList};
 
 /// `GET /larder/v1/projects`; `read_builds` or `read_pipelines` is enough.
-pub(super) async fn list(State(app): State<App>, Caller(who): Caller) -> Result<Json<ProjectList>, Error> {
-    let scope = if who.has_scope(Scope::ReadPipelines) { Scope::ReadPipelines } else { Scope::ReadBuilds };
+pub(super) async fn list(
+    State(app): State<App>,
+    Caller(who): Caller,
+) -> Result<Json<ProjectList>, Error> {
+    let scope = if who.has_scope(Scope::ReadPipelines) {
+        Scope::ReadPipelines
+    } else {
+        Scope::ReadBuilds
+    };
     let projects = app.larder().projects.list(&who, scope).await?;
-    Ok(Json(ProjectList { projects: projects.iter().map(project_body).collect() }))
+    Ok(Json(ProjectList {
+        projects: projects.iter().map(project_body).collect(),
+    }))
 }
 
 /// `GET /larder/v1/projects/{vcs}/{org}/{name}`

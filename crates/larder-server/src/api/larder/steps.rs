@@ -10,7 +10,9 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use larder_core::clock::Timestamp;
 use larder_core::model::{JobId, NewStep, Step, StepState};
-use larder_protocol::{OUTPUT_CHUNK_BYTES_MAX, OutputKept, StepBody, StepList, StepReport, StepState as StateWord};
+use larder_protocol::{
+    OUTPUT_CHUNK_BYTES_MAX, OutputKept, StepBody, StepList, StepReport, StepState as StateWord,
+};
 use serde::Deserialize;
 
 /// `GET /larder/v1/jobs/{id}/steps`
@@ -20,8 +22,14 @@ pub(super) async fn of_job(
     Path(id): Path<String>,
 ) -> Result<Json<StepList>, Error> {
     let found = app.larder().jobs.seen(&who, JobId::of(&id)?).await?;
-    let steps = app.larder().steps.of_job(&who, &found.build, &found.job).await?;
-    Ok(Json(StepList { steps: steps.iter().map(step_body).collect() }))
+    let steps = app
+        .larder()
+        .steps
+        .of_job(&who, &found.build, &found.job)
+        .await?;
+    Ok(Json(StepList {
+        steps: steps.iter().map(step_body).collect(),
+    }))
 }
 
 /// `PUT /larder/v1/jobs/{id}/steps/{seq}`
@@ -31,7 +39,11 @@ pub(super) async fn report(
     Path((id, seq)): Path<(String, String)>,
     Json(given): Json<StepReport>,
 ) -> Result<Json<StepBody>, Error> {
-    let step = app.larder().steps.report(&who, JobId::of(&id)?, place_of(&seq)?, new_step(given)).await?;
+    let step = app
+        .larder()
+        .steps
+        .report(&who, JobId::of(&id)?, place_of(&seq)?, new_step(given))
+        .await?;
     Ok(Json(step_body(&step)))
 }
 
@@ -52,7 +64,11 @@ pub(super) async fn append(
 ) -> Result<Json<OutputKept>, Error> {
     let job = JobId::of(&id)?;
     let chunk = whole("The chunk of output", body, OUTPUT_CHUNK_BYTES_MAX).await?;
-    let output_bytes = app.larder().steps.append(&who, job, place_of(&seq)?, place(offset)?, chunk).await?;
+    let output_bytes = app
+        .larder()
+        .steps
+        .append(&who, job, place_of(&seq)?, place(offset)?, chunk)
+        .await?;
     Ok(Json(OutputKept { output_bytes }))
 }
 
@@ -73,7 +89,11 @@ pub(super) async fn output(
 ) -> Result<Response, Error> {
     let found = app.larder().jobs.seen(&who, JobId::of(&id)?).await?;
     let (seq, offset) = (place_of(&seq)?, place(offset)?);
-    let output = app.larder().steps.output(&who, &found.build, &found.job, seq, offset).await?;
+    let output = app
+        .larder()
+        .steps
+        .output(&who, &found.build, &found.job, seq, offset)
+        .await?;
     // Whatever a step printed, a browser shows it as text and runs nothing.
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
@@ -84,7 +104,11 @@ pub(super) async fn output(
 }
 
 fn place_of(seq: &str) -> Result<u32, Error> {
-    seq.parse().map_err(|_| Error::invalid(format!("seq: `{seq}` is not the place of a step, which is counted from 0")))
+    seq.parse().map_err(|_| {
+        Error::invalid(format!(
+            "seq: `{seq}` is not the place of a step, which is counted from 0"
+        ))
+    })
 }
 
 fn place(offset: u64) -> Result<i64, Error> {

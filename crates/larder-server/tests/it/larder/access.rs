@@ -1,7 +1,7 @@
 //! Who may do what, and how it is said that somebody may not.
 
 use super::{NOBODY, Running, announce};
-use crate::support::{PROJECT, TestLarder};
+use crate::larder::support::{PROJECT, TestLarder};
 use axum::http::Method;
 use larder_core::model::Role;
 use serde_json::json;
@@ -51,15 +51,24 @@ fn body_for(method: &Method, path: &str) -> &'static str {
 #[tokio::test]
 async fn without_a_token_everything_asks_for_one_whether_or_not_it_is_there() {
     let running = Running::start().await;
-    let artifact = running.keep("a.txt", "abc").await["id"].as_str().unwrap().to_owned();
+    let artifact = running.keep("a.txt", "abc").await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let there = addresses(&running, &artifact);
     let mut absent = addresses(&running, NOBODY);
     for (_, path) in &mut absent {
-        *path = path.replace(&running.job, NOBODY).replace(&running.build, NOBODY).replace("acme", "nobody");
+        *path = path
+            .replace(&running.job, NOBODY)
+            .replace(&running.build, NOBODY)
+            .replace("acme", "nobody");
     }
     let mut bodies = std::collections::BTreeSet::new();
     for (method, path) in there.into_iter().chain(absent) {
-        let answer = running.test.send("", method.clone(), &path, body_for(&method, &path)).await;
+        let answer = running
+            .test
+            .send("", method.clone(), &path, body_for(&method, &path))
+            .await;
         let answer = answer.refused(401, "unauthenticated", "Authorization: Bearer");
         assert_eq!(answer.header("www-authenticate"), "Bearer");
         bodies.insert(answer.body);
@@ -71,47 +80,111 @@ async fn without_a_token_everything_asks_for_one_whether_or_not_it_is_there() {
 async fn a_public_project_needs_a_token_here_too() {
     let test = TestLarder::start().await;
     test.project("github/acme/open", true).await;
-    test.get("", "/larder/v1/projects/github/acme/open").await.refused(401, "unauthenticated", "");
-    let stranger = test.token("eve", Role::Reader, PROJECT, "read_builds").await;
-    test.get(&stranger, "/larder/v1/projects/github/acme/open").await.is(200);
+    test.get("", "/larder/v1/projects/github/acme/open")
+        .await
+        .refused(401, "unauthenticated", "");
+    let stranger = test
+        .token("eve", Role::Reader, PROJECT, "read_builds")
+        .await;
+    test.get(&stranger, "/larder/v1/projects/github/acme/open")
+        .await
+        .is(200);
 }
 
 #[tokio::test]
 async fn outside_of_ones_projects_there_is_nothing() {
     let running = Running::start().await;
     running.test.project("github/other/one", false).await;
-    let stranger = running.test.token("eve", Role::Admin, "github/other/one", "read_builds,write_builds,read_artifacts,write_artifacts,delete_artifacts").await;
-    let artifact = running.keep("a.txt", "abc").await["id"].as_str().unwrap().to_owned();
+    let stranger = running
+        .test
+        .token(
+            "eve",
+            Role::Admin,
+            "github/other/one",
+            "read_builds,write_builds,read_artifacts,write_artifacts,delete_artifacts",
+        )
+        .await;
+    let artifact = running.keep("a.txt", "abc").await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for (method, path) in addresses(&running, &artifact) {
         if path == "/larder/v1/projects" {
             continue;
         }
-        let answer = running.test.send(&stranger, method.clone(), &path, body_for(&method, &path)).await;
+        let answer = running
+            .test
+            .send(&stranger, method.clone(), &path, body_for(&method, &path))
+            .await;
         let answer = answer.refused(404, "not_found", "");
-        let other = path.replace(&running.job, NOBODY).replace(&running.build, NOBODY).replace(&artifact, NOBODY);
-        let absent = running.test.send(&stranger, method.clone(), &other.replace("acme", "nobody"), body_for(&method, &path)).await;
+        let other = path
+            .replace(&running.job, NOBODY)
+            .replace(&running.build, NOBODY)
+            .replace(&artifact, NOBODY);
+        let absent = running
+            .test
+            .send(
+                &stranger,
+                method.clone(),
+                &other.replace("acme", "nobody"),
+                body_for(&method, &path),
+            )
+            .await;
         assert_eq!(absent.body, answer.body, "{method} {path}");
     }
-    assert_eq!(running.test.get(&stranger, "/larder/v1/projects").await.json()["projects"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        running
+            .test
+            .get(&stranger, "/larder/v1/projects")
+            .await
+            .json()["projects"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[tokio::test]
 async fn with_all_rights_every_route_does_its_work() {
     let running = Running::start().await;
-    let artifact = running.keep("b.txt", "abc").await["id"].as_str().unwrap().to_owned();
+    let artifact = running.keep("b.txt", "abc").await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let mut statuses = Vec::new();
     for (method, path) in addresses(&running, &artifact) {
         if method == Method::PATCH {
             continue;
         }
-        let answer = running.test.send(&running.writer, method.clone(), &path, body_for(&method, &path)).await;
-        assert!(answer.status.is_success(), "{method} {path}: {} {:?}", answer.status, answer.body);
+        let answer = running
+            .test
+            .send(
+                &running.writer,
+                method.clone(),
+                &path,
+                body_for(&method, &path),
+            )
+            .await;
+        assert!(
+            answer.status.is_success(),
+            "{method} {path}: {} {:?}",
+            answer.status,
+            answer.body
+        );
         statuses.push(answer.status.as_u16());
     }
     assert_eq!(statuses.len(), 20);
-    let heads: Vec<_> = addresses(&running, &artifact).into_iter().filter(|(method, _)| *method == Method::GET).collect();
+    let heads: Vec<_> = addresses(&running, &artifact)
+        .into_iter()
+        .filter(|(method, _)| *method == Method::GET)
+        .collect();
     for (_, path) in heads.iter().take(3) {
-        let head = running.test.send(&running.writer, Method::HEAD, path, "").await.is(200);
+        let head = running
+            .test
+            .send(&running.writer, Method::HEAD, path, "")
+            .await
+            .is(200);
         assert!(head.body.is_empty());
     }
 }
@@ -119,10 +192,18 @@ async fn with_all_rights_every_route_does_its_work() {
 #[tokio::test]
 async fn wrong_tokens_are_told_from_missing_ones() {
     let test = TestLarder::start().await;
-    let good = test.token("ada", Role::Reader, PROJECT, "read_builds").await;
+    let good = test
+        .token("ada", Role::Reader, PROJECT, "read_builds")
+        .await;
     for wrong in ["x", "lrd_personal_nonsense", &good[..good.len() - 1]] {
-        let answer = test.get(wrong, "/larder/v1/projects").await.refused(401, "invalid_token", "token");
-        assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
+        let answer =
+            test.get(wrong, "/larder/v1/projects")
+                .await
+                .refused(401, "invalid_token", "token");
+        assert_eq!(
+            answer.header("www-authenticate"),
+            "Bearer error=\"invalid_token\""
+        );
     }
     let other_carriers = [
         ("authorization", format!("Basic {good}")),
@@ -133,22 +214,40 @@ async fn wrong_tokens_are_told_from_missing_ones() {
     ];
     for (name, value) in other_carriers {
         let headers = [(name, value.as_str())];
-        let answer = test.send_with("", Method::GET, "/larder/v1/projects", &headers, "").await;
+        let answer = test
+            .send_with("", Method::GET, "/larder/v1/projects", &headers, "")
+            .await;
         answer.refused(401, "unauthenticated", "Bearer");
     }
     let query = format!("/larder/v1/projects?access_token={good}&circle-token={good}");
-    test.get("", &query).await.refused(401, "unauthenticated", "Bearer");
+    test.get("", &query)
+        .await
+        .refused(401, "unauthenticated", "Bearer");
     let lower = format!("bearer {good}");
-    test.send_with("", Method::GET, "/larder/v1/projects", &[("authorization", &lower)], "").await.is(200);
+    test.send_with(
+        "",
+        Method::GET,
+        "/larder/v1/projects",
+        &[("authorization", &lower)],
+        "",
+    )
+    .await
+    .is(200);
 }
 
 #[tokio::test]
 async fn each_route_names_the_scope_that_it_needs() {
     let running = Running::start().await;
-    let artifact = running.keep("a.txt", "abc").await["id"].as_str().unwrap().to_owned();
+    let artifact = running.keep("a.txt", "abc").await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let none = running.test.token_of("ada", "read_user").await;
     for (method, path) in addresses(&running, &artifact) {
-        let answer = running.test.send(&none, method.clone(), &path, body_for(&method, &path)).await;
+        let answer = running
+            .test
+            .send(&none, method.clone(), &path, body_for(&method, &path))
+            .await;
         if path == format!("/larder/v1/projects/{PROJECT}") {
             answer.is(200);
             continue;
@@ -160,23 +259,40 @@ async fn each_route_names_the_scope_that_it_needs() {
             Method::GET => "read_builds",
             _ => "write_builds",
         };
-        answer.refused(403, "forbidden", &format!("the token lacks the scope {scope}"));
+        answer.refused(
+            403,
+            "forbidden",
+            &format!("the token lacks the scope {scope}"),
+        );
         let enough = running.test.token_of("ada", scope).await;
         if method == Method::GET && !path.contains("/steps/") {
             running.test.get(&enough, &path).await.is(200);
         }
     }
     let deleter = running.test.token_of("ada", "delete_artifacts").await;
-    running.test.delete(&deleter, &running.artifact("a.txt")).await.is(204);
+    running
+        .test
+        .delete(&deleter, &running.artifact("a.txt"))
+        .await
+        .is(204);
 }
 
 #[tokio::test]
 async fn a_reader_changes_nothing() {
     let running = Running::start().await;
-    let artifact = running.keep("a.txt", "abc").await["id"].as_str().unwrap().to_owned();
-    let reader = running.test.token("bob", Role::Reader, PROJECT, "admin").await;
+    let artifact = running.keep("a.txt", "abc").await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let reader = running
+        .test
+        .token("bob", Role::Reader, PROJECT, "admin")
+        .await;
     for (method, path) in addresses(&running, &artifact) {
-        let answer = running.test.send(&reader, method.clone(), &path, body_for(&method, &path)).await;
+        let answer = running
+            .test
+            .send(&reader, method.clone(), &path, body_for(&method, &path))
+            .await;
         if method == Method::GET {
             assert_ne!(answer.status, 403, "{path}");
         } else {
@@ -188,33 +304,105 @@ async fn a_reader_changes_nothing() {
 #[tokio::test]
 async fn a_job_adds_to_itself_reads_its_build_and_nothing_else() {
     let running = Running::start().await;
-    let second = announce(&running.test, &running.writer, &json!({ "jobs": [{ "name": "x" }] })).await;
+    let second = announce(
+        &running.test,
+        &running.writer,
+        &json!({ "jobs": [{ "name": "x" }] }),
+    )
+    .await;
     let more = format!("/larder/v1/builds/{}/jobs", running.build);
-    let sibling = running.test.post(&running.writer, &more, r#"{"name":"test"}"#).await.is(200).json();
+    let sibling = running
+        .test
+        .post(&running.writer, &more, r#"{"name":"test"}"#)
+        .await
+        .is(200)
+        .json();
     let token = running.job_token.as_str();
-    let artifact = running.keep("a.txt", "abc").await["id"].as_str().unwrap().to_owned();
-    let (own, beside, outside) =
-        (&running.job, sibling["jobs"][0]["id"].as_str().unwrap(), second["jobs"][0]["id"].as_str().unwrap());
+    let artifact = running.keep("a.txt", "abc").await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let (own, beside, outside) = (
+        &running.job,
+        sibling["jobs"][0]["id"].as_str().unwrap(),
+        second["jobs"][0]["id"].as_str().unwrap(),
+    );
 
-    running.test.get(token, &format!("/larder/v1/builds/{}", running.build)).await.is(200);
-    running.test.get(token, &format!("/larder/v1/jobs/{beside}")).await.is(200);
-    running.test.get(token, &format!("/larder/v1/jobs/{beside}/artifacts")).await.is(200);
-    running.test.get(token, &format!("/larder/v1/artifacts/{artifact}/content")).await.is(200);
-    running.test.get(token, &format!("/larder/v1/jobs/{outside}")).await.refused(404, "not_found", "");
-    running.test.get(token, "/larder/v1/projects").await.refused(403, "forbidden", "job's token");
+    running
+        .test
+        .get(token, &format!("/larder/v1/builds/{}", running.build))
+        .await
+        .is(200);
+    running
+        .test
+        .get(token, &format!("/larder/v1/jobs/{beside}"))
+        .await
+        .is(200);
+    running
+        .test
+        .get(token, &format!("/larder/v1/jobs/{beside}/artifacts"))
+        .await
+        .is(200);
+    running
+        .test
+        .get(token, &format!("/larder/v1/artifacts/{artifact}/content"))
+        .await
+        .is(200);
+    running
+        .test
+        .get(token, &format!("/larder/v1/jobs/{outside}"))
+        .await
+        .refused(404, "not_found", "");
+    running
+        .test
+        .get(token, "/larder/v1/projects")
+        .await
+        .refused(403, "forbidden", "job's token");
 
     let put = |job: &str| format!("/larder/v1/jobs/{job}/artifacts/x");
     running.test.put(token, &put(own), "1").await.is(201);
-    running.test.put(token, &put(beside), "1").await.refused(403, "forbidden", "its own running job");
-    running.test.put(token, &put(outside), "1").await.refused(404, "not_found", "");
+    running.test.put(token, &put(beside), "1").await.refused(
+        403,
+        "forbidden",
+        "its own running job",
+    );
+    running
+        .test
+        .put(token, &put(outside), "1")
+        .await
+        .refused(404, "not_found", "");
     let end = r#"{"state":"failed"}"#;
-    running.test.patch(token, &format!("/larder/v1/jobs/{beside}"), end).await.refused(403, "forbidden", "");
-    running.test.patch(token, &format!("/larder/v1/jobs/{outside}"), end).await.refused(404, "not_found", "");
-    running.test.post(token, &more, r#"{"name":"y"}"#).await.refused(403, "forbidden", "");
+    running
+        .test
+        .patch(token, &format!("/larder/v1/jobs/{beside}"), end)
+        .await
+        .refused(403, "forbidden", "");
+    running
+        .test
+        .patch(token, &format!("/larder/v1/jobs/{outside}"), end)
+        .await
+        .refused(404, "not_found", "");
+    running
+        .test
+        .post(token, &more, r#"{"name":"y"}"#)
+        .await
+        .refused(403, "forbidden", "");
     let builds = format!("/larder/v1/projects/{PROJECT}/builds");
-    running.test.post(token, &builds, "{}").await.refused(403, "forbidden", "");
-    running.test.delete(token, &put(own)).await.refused(403, "forbidden", "");
-    running.test.delete(token, &format!("/larder/v1/artifacts/{artifact}")).await.refused(403, "forbidden", "");
+    running
+        .test
+        .post(token, &builds, "{}")
+        .await
+        .refused(403, "forbidden", "");
+    running
+        .test
+        .delete(token, &put(own))
+        .await
+        .refused(403, "forbidden", "");
+    running
+        .test
+        .delete(token, &format!("/larder/v1/artifacts/{artifact}"))
+        .await
+        .refused(403, "forbidden", "");
 }
 
 #[tokio::test]
@@ -222,11 +410,19 @@ async fn a_jobs_token_dies_ten_minutes_after_its_job() {
     let running = Running::start().await;
     running.finish().await;
     let path = format!("/larder/v1/jobs/{}", running.job);
-    running.test.put(&running.job_token, &running.artifact("late"), "1").await.refused(409, "conflict", "has ended");
+    running
+        .test
+        .put(&running.job_token, &running.artifact("late"), "1")
+        .await
+        .refused(409, "conflict", "has ended");
     running.test.larder.clock().advance_ms(10 * 60 * 1000 - 1);
     running.test.get(&running.job_token, &path).await.is(200);
     running.test.larder.clock().advance_ms(1);
-    running.test.get(&running.job_token, &path).await.refused(401, "invalid_token", "expired");
+    running
+        .test
+        .get(&running.job_token, &path)
+        .await
+        .refused(401, "invalid_token", "expired");
     running.test.get(&running.writer, &path).await.is(200);
 }
 
@@ -244,18 +440,43 @@ async fn strays_and_wrong_methods_are_refused_in_this_apis_form() {
         "/larder/v1//projects",
     ] {
         for token in ["", &running.writer] {
-            running.test.get(token, path).await.refused(404, "no_such_route", "openapi.json");
+            running
+                .test
+                .get(token, path)
+                .await
+                .refused(404, "no_such_route", "openapi.json");
         }
     }
     let wrong = [
-        (Method::DELETE, "/larder/v1/projects".to_owned(), "GET, HEAD"),
-        (Method::GET, format!("/larder/v1/jobs/{}/heartbeat", running.job), "POST"),
-        (Method::POST, running.artifact("x"), "PUT, GET, HEAD, DELETE"),
-        (Method::OPTIONS, format!("/larder/v1/jobs/{}", running.job), "GET, HEAD, PATCH"),
+        (
+            Method::DELETE,
+            "/larder/v1/projects".to_owned(),
+            "GET, HEAD",
+        ),
+        (
+            Method::GET,
+            format!("/larder/v1/jobs/{}/heartbeat", running.job),
+            "POST",
+        ),
+        (
+            Method::POST,
+            running.artifact("x"),
+            "PUT, GET, HEAD, DELETE",
+        ),
+        (
+            Method::OPTIONS,
+            format!("/larder/v1/jobs/{}", running.job),
+            "GET, HEAD, PATCH",
+        ),
     ];
     for (method, path, allow) in wrong {
         let answer = running.test.send(&running.writer, method, &path, "").await;
-        assert_eq!(answer.refused(405, "method_not_allowed", "Allow").header("allow"), allow);
+        assert_eq!(
+            answer
+                .refused(405, "method_not_allowed", "Allow")
+                .header("allow"),
+            allow
+        );
     }
 }
 
@@ -265,5 +486,8 @@ async fn the_document_is_served_to_all() {
     let document = test.get("", "/larder/v1/openapi.json").await.is(200);
     assert_eq!(document.header("content-type"), "application/json");
     assert_eq!(document.json()["openapi"], "3.1.0");
-    assert_eq!(document.json()["servers"][0]["url"], "https://larder.example");
+    assert_eq!(
+        document.json()["servers"][0]["url"],
+        "https://larder.example"
+    );
 }

@@ -6,9 +6,10 @@ mod builds;
 mod jobs;
 mod lists;
 mod steps;
+mod support;
 mod uploads;
 
-use crate::support::{PROJECT, TestLarder};
+use crate::larder::support::{PROJECT, TestLarder};
 use serde_json::{Value, json};
 
 /// A larder with a running job, its token, and the token of a writer.
@@ -27,12 +28,25 @@ impl Running {
     }
 
     async fn over(test: TestLarder) -> Self {
-        let writer = test.token("ada", larder_core::model::Role::Writer, PROJECT, "admin").await;
-        let announced = announce(&test, &writer, &json!({ "branch": "main", "jobs": [{ "name": "build" }] })).await;
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let writer = test
+            .token("ada", larder_core::model::Role::Writer, PROJECT, "admin")
+            .await;
+        let announced = announce(
+            &test,
+            &writer,
+            &json!({ "branch": "main", "jobs": [{ "name": "build" }] }),
+        )
+        .await;
+        let string = |value: &Value| value.as_str().unwrap().to_owned();
         let job = &announced["jobs"][0];
-        let (id, token) = (text(&job["id"]), text(&job["token"]));
-        Self { test, build: text(&announced["id"]), job: id, job_token: token, writer }
+        let (id, token) = (string(&job["id"]), string(&job["token"]));
+        Self {
+            test,
+            build: string(&announced["id"]),
+            job: id,
+            job_token: token,
+            writer,
+        }
     }
 
     /// The address of one of the job's artifacts.
@@ -42,7 +56,10 @@ impl Running {
 
     /// Keeps a file by the job's token.
     async fn keep(&self, path: &str, bytes: &'static str) -> Value {
-        let answer = self.test.put(&self.job_token, &self.artifact(path), bytes).await;
+        let answer = self
+            .test
+            .put(&self.job_token, &self.artifact(path), bytes)
+            .await;
         assert!(answer.status.is_success(), "{:?}", answer.body);
         answer.json()
     }
@@ -50,13 +67,19 @@ impl Running {
     /// Ends the job.
     async fn finish(&self) {
         let path = format!("/larder/v1/jobs/{}", self.job);
-        self.test.patch(&self.job_token, &path, r#"{"state":"passed"}"#).await.is(200);
+        self.test
+            .patch(&self.job_token, &path, r#"{"state":"passed"}"#)
+            .await
+            .is(200);
     }
 }
 
 async fn announce(test: &TestLarder, token: &str, body: &Value) -> Value {
     let path = format!("/larder/v1/projects/{PROJECT}/builds");
-    test.post(token, &path, body.to_string()).await.is(201).json()
+    test.post(token, &path, body.to_string())
+        .await
+        .is(201)
+        .json()
 }
 
 /// A UUID of which nothing is known.

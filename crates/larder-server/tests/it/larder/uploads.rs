@@ -1,7 +1,7 @@
 //! One file kept by a plain PUT.
 
 use super::{NOBODY, Running};
-use crate::support::{Answer, TestLarder};
+use crate::larder::support::{Answer, TestLarder};
 use axum::body::{Body, Bytes};
 use axum::http::Method;
 use std::path::Path;
@@ -9,15 +9,33 @@ use std::path::Path;
 /// SHA-256 of `abc`.
 const ABC: &str = "sha-256=:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=:";
 
-async fn put(running: &Running, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
-    running.test.send_with(&running.job_token, Method::PUT, &running.artifact(path), headers, body).await
+async fn put(
+    running: &Running,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Body>,
+) -> Answer {
+    running
+        .test
+        .send_with(
+            &running.job_token,
+            Method::PUT,
+            &running.artifact(path),
+            headers,
+            body,
+        )
+        .await
 }
 
 /// Files that hold bytes of users: what the store keeps below `blobs`.
 fn blob_files(test: &TestLarder) -> usize {
     fn count(folder: &Path) -> usize {
-        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        entries.map(|path| if path.is_dir() { count(&path) } else { 1 }).sum()
+        let entries = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        entries
+            .map(|path| if path.is_dir() { count(&path) } else { 1 })
+            .sum()
     }
     count(&test.larder.settings().blobs)
 }
@@ -40,8 +58,19 @@ async fn the_same_content_again_is_the_same_artifact() {
 #[tokio::test]
 async fn an_empty_file_is_a_file() {
     let running = Running::start().await;
-    assert_eq!(put(&running, "empty", &[], "").await.is(201).json()["size"], 0);
-    assert!(running.test.get(&running.writer, &running.artifact("empty")).await.is(200).body.is_empty());
+    assert_eq!(
+        put(&running, "empty", &[], "").await.is(201).json()["size"],
+        0
+    );
+    assert!(
+        running
+            .test
+            .get(&running.writer, &running.artifact("empty"))
+            .await
+            .is(200)
+            .body
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -50,17 +79,57 @@ async fn a_digest_that_is_sent_is_checked() {
     for name in ["repr-digest", "content-digest"] {
         put(&running, name, &[(name, ABC)], "abc").await.is(201);
         let wrong = put(&running, "wrong", &[(name, ABC)], "abd").await;
-        let said = wrong.refused(422, "digest_mismatch", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        assert!(said.json()["message"].as_str().unwrap().contains("Nothing was kept"));
-        for malformed in ["sha-256", "sha-256=abc", "sha-256=:abc:", "sha-256=:====:", "sha-256=::"] {
-            put(&running, "wrong", &[(name, malformed)], "abc").await.refused(400, "invalid", "sha-256=:BASE64");
+        let said = wrong.refused(
+            422,
+            "digest_mismatch",
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        );
+        assert!(
+            said.json()["message"]
+                .as_str()
+                .unwrap()
+                .contains("Nothing was kept")
+        );
+        for malformed in [
+            "sha-256",
+            "sha-256=abc",
+            "sha-256=:abc:",
+            "sha-256=:====:",
+            "sha-256=::",
+        ] {
+            put(&running, "wrong", &[(name, malformed)], "abc")
+                .await
+                .refused(400, "invalid", "sha-256=:BASE64");
         }
-        put(&running, &format!("{name}-512"), &[(name, "sha-512=:AAAA:")], "anything").await.is(201);
+        put(
+            &running,
+            &format!("{name}-512"),
+            &[(name, "sha-512=:AAAA:")],
+            "anything",
+        )
+        .await
+        .is(201);
     }
-    let two = [("repr-digest", ABC), ("content-digest", "sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:")];
-    put(&running, "wrong", &two, "abc").await.refused(400, "invalid", "two different");
-    running.test.get(&running.writer, &running.artifact("wrong")).await.refused(404, "not_found", "");
-    let job = running.test.get(&running.writer, &format!("/larder/v1/jobs/{}", running.job)).await.json();
+    let two = [
+        ("repr-digest", ABC),
+        (
+            "content-digest",
+            "sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:",
+        ),
+    ];
+    put(&running, "wrong", &two, "abc")
+        .await
+        .refused(400, "invalid", "two different");
+    running
+        .test
+        .get(&running.writer, &running.artifact("wrong"))
+        .await
+        .refused(404, "not_found", "");
+    let job = running
+        .test
+        .get(&running.writer, &format!("/larder/v1/jobs/{}", running.job))
+        .await
+        .json();
     assert_eq!(job["artifact_count"], 4);
     assert_eq!(blob_files(&running.test), 2);
 }
@@ -69,21 +138,40 @@ async fn a_digest_that_is_sent_is_checked() {
 async fn the_media_type_is_the_clients_or_the_extensions() {
     let running = Running::start().await;
     for (path, given, expected) in [
-        ("a.json", "application/x-www-form-urlencoded", "application/json"),
+        (
+            "a.json",
+            "application/x-www-form-urlencoded",
+            "application/json",
+        ),
         ("b.json", "text/plain", "text/plain"),
         ("c.tgz", "", "application/x-gzip"),
         ("d", "", "application/octet-stream"),
         ("e.html", "nonsense", "text/html"),
     ] {
         let headers = [("content-type", given)];
-        let headers = if given.is_empty() { &[][..] } else { &headers[..] };
-        let kept = put(&running, path, headers, path.to_owned()).await.is(201).json();
-        assert!(kept["content_type"].as_str().unwrap().starts_with(expected), "{path}: {}", kept["content_type"]);
+        let headers = if given.is_empty() {
+            &[][..]
+        } else {
+            &headers[..]
+        };
+        let kept = put(&running, path, headers, path.to_owned())
+            .await
+            .is(201)
+            .json();
+        assert!(
+            kept["content_type"].as_str().unwrap().starts_with(expected),
+            "{path}: {}",
+            kept["content_type"]
+        );
     }
     let form = [("content-type", "multipart/form-data; boundary=x")];
-    put(&running, "form", &form, "--x").await.refused(400, "invalid", "curl -T");
+    put(&running, "form", &form, "--x")
+        .await
+        .refused(400, "invalid", "curl -T");
     let encoded = [("content-encoding", "gzip")];
-    put(&running, "gz", &encoded, "abc").await.refused(400, "invalid", "Content-Encoding");
+    put(&running, "gz", &encoded, "abc")
+        .await
+        .refused(400, "invalid", "Content-Encoding");
 }
 
 #[tokio::test]
@@ -91,20 +179,41 @@ async fn a_file_over_the_limit_names_the_limit_and_leaves_nothing() {
     let test = TestLarder::start_with(|settings| settings.max_file_bytes = 10).await;
     let running = Running::over(test).await;
     put(&running, "ten", &[], "0123456789").await.is(201);
-    put(&running, "eleven", &[], "0123456789a").await.refused(413, "too_large", "10 bytes");
-    put(&running, "declared", &[("content-length", "11")], "0123456789a").await.refused(413, "too_large", "10 bytes");
-    let chunks = futures_util::stream::iter((0..4).map(|_| Ok::<_, std::io::Error>(Bytes::from("abcdefg"))));
-    put(&running, "chunked", &[], Body::from_stream(chunks)).await.refused(413, "too_large", "10 bytes");
+    put(&running, "eleven", &[], "0123456789a")
+        .await
+        .refused(413, "too_large", "10 bytes");
+    put(
+        &running,
+        "declared",
+        &[("content-length", "11")],
+        "0123456789a",
+    )
+    .await
+    .refused(413, "too_large", "10 bytes");
+    let chunks =
+        futures_util::stream::iter((0..4).map(|_| Ok::<_, std::io::Error>(Bytes::from("abcdefg"))));
+    put(&running, "chunked", &[], Body::from_stream(chunks))
+        .await
+        .refused(413, "too_large", "10 bytes");
     assert_eq!(blob_files(&running.test), 1);
 }
 
 #[tokio::test]
 async fn a_body_that_breaks_off_leaves_nothing() {
     let running = Running::start().await;
-    let chunks = [Ok(Bytes::from("abc")), Err(std::io::Error::other("connection reset"))];
+    let chunks = [
+        Ok(Bytes::from("abc")),
+        Err(std::io::Error::other("connection reset")),
+    ];
     let body = Body::from_stream(futures_util::stream::iter(chunks));
-    put(&running, "cut", &[], body).await.refused(400, "upload_interrupted", "connection reset");
-    running.test.get(&running.writer, &running.artifact("cut")).await.refused(404, "not_found", "");
+    put(&running, "cut", &[], body)
+        .await
+        .refused(400, "upload_interrupted", "connection reset");
+    running
+        .test
+        .get(&running.writer, &running.artifact("cut"))
+        .await
+        .refused(404, "not_found", "");
     assert_eq!(blob_files(&running.test), 0);
 }
 
@@ -112,10 +221,20 @@ async fn a_body_that_breaks_off_leaves_nothing() {
 async fn an_ended_or_unknown_job_takes_nothing() {
     let running = Running::start().await;
     let nobody = format!("/larder/v1/jobs/{NOBODY}/artifacts/x");
-    running.test.put(&running.writer, &nobody, "1").await.refused(404, "not_found", "job");
+    running
+        .test
+        .put(&running.writer, &nobody, "1")
+        .await
+        .refused(404, "not_found", "job");
     running.finish().await;
-    put(&running, "late", &[], "1").await.refused(409, "conflict", "the job has ended (passed)");
-    running.test.put(&running.writer, &running.artifact("late"), "1").await.refused(409, "conflict", "ended");
+    put(&running, "late", &[], "1")
+        .await
+        .refused(409, "conflict", "the job has ended (passed)");
+    running
+        .test
+        .put(&running.writer, &running.artifact("late"), "1")
+        .await
+        .refused(409, "conflict", "ended");
     assert_eq!(blob_files(&running.test), 0);
 }
 
@@ -123,9 +242,13 @@ async fn an_ended_or_unknown_job_takes_nothing() {
 async fn a_mistaken_alias_is_named() {
     let running = Running::start().await;
     for wrong in ["%FF", "%00", "%0a", ""] {
-        put(&running, "a", &[("larder-alias", wrong)], "1").await.refused(400, "invalid", "lias");
+        put(&running, "a", &[("larder-alias", wrong)], "1")
+            .await
+            .refused(400, "invalid", "lias");
     }
-    put(&running, "a", &[("larder-alias", &"x".repeat(2_000))], "1").await.refused(400, "invalid", "alias");
+    put(&running, "a", &[("larder-alias", &"x".repeat(2_000))], "1")
+        .await
+        .refused(400, "invalid", "alias");
 }
 
 #[tokio::test]

@@ -1,17 +1,21 @@
 //! `GET /larder/v1/openapi.json`: this API for machines. One line for each route; a test holds the table of routes and
 //! this document together. It is no secret and the only thing here that needs no token.
 
+mod routes;
+
 use crate::api::larder::extract::Json;
 use crate::app::App;
 use axum::extract::State;
 use larder_protocol as wire;
-use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{
+    HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn,
+};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ComponentsBuilder, Content, ContentBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Paths, Ref,
-    Required, ResponseBuilder, Schema, Server,
+    ComponentsBuilder, Content, ContentBuilder, InfoBuilder, ObjectBuilder, OpenApi,
+    OpenApiBuilder, Paths, Ref, Required, ResponseBuilder, Schema, Server,
 };
 
 /// Serves the document.
@@ -33,6 +37,7 @@ enum Shape {
 }
 
 /// One route.
+#[derive(Clone)]
 struct Route {
     method: HttpMethod,
     path: &'static str,
@@ -46,99 +51,38 @@ struct Route {
 
 fn openapi(public_url: &str) -> OpenApi {
     let mut paths = Paths::new();
-    for route in routes() {
+    for route in routes::all() {
         paths.add_path_operation(route.path, vec![route.method.clone()], route.operation());
     }
     let about = "Announce builds and jobs from any CI, keep their files, and list, fetch and delete them. \
         Every GET answers HEAD too. A refusal is always `{code, message}`.";
     OpenApiBuilder::new()
-        .info(InfoBuilder::new().title("Larder").version(env!("CARGO_PKG_VERSION")).description(Some(about)).build())
+        .info(
+            InfoBuilder::new()
+                .title("Larder")
+                .version(env!("CARGO_PKG_VERSION"))
+                .description(Some(about))
+                .build(),
+        )
         .servers(Some([Server::new(public_url)]))
         .paths(paths)
         .components(Some(components().build()))
         .build()
 }
 
-/// Every route with what it takes and gives. A 401 goes with all but the document itself.
-fn routes() -> Vec<Route> {
-    use HttpMethod::{Delete, Get, Patch, Post, Put};
-    use Shape::{Bytes, Json, Nothing, Text};
-    let route = Route::new;
-    vec![
-        route(Get, "/larder/v1/openapi.json", "This document").gives(200, Json("object")),
-        route(Get, "/larder/v1/projects", "All projects that the caller has a role on")
-            .gives(200, Json("ProjectList"))
-            .refuses(&[403]),
-        route(Get, "/larder/v1/projects/{vcs}/{org}/{name}", "One project")
-            .gives(200, Json("ProjectBody"))
-            .refuses(&[400, 404]),
-        route(Post, "/larder/v1/projects/{vcs}/{org}/{name}/builds", "Announce a build; idempotent by external_id")
-            .takes(Json("AnnounceBuild"))
-            .gives(201, Json("AnnouncedBuild"))
-            .refuses(&[400, 403, 404, 413]),
-        route(Get, "/larder/v1/projects/{vcs}/{org}/{name}/builds", "Builds of a project, newest first")
-            .query(&["state", "branch", "before", "limit"])
-            .gives(200, Json("BuildList"))
-            .refuses(&[400, 403, 404]),
-        route(Get, "/larder/v1/builds/{id}", "One build with its jobs")
-            .gives(200, Json("BuildBody"))
-            .refuses(&[403, 404]),
-        route(Post, "/larder/v1/builds/{id}/jobs", "More jobs, or one job by itself; idempotent by name")
-            .takes(Json("AddJobs"))
-            .gives(200, Json("AnnouncedJobs"))
-            .refuses(&[400, 403, 404, 413]),
-        route(Get, "/larder/v1/builds/{id}/artifacts", "Artifacts of all jobs of a build, oldest first")
-            .query(&["state", "path", "after", "limit"])
-            .gives(200, Json("ArtifactList"))
-            .refuses(&[400, 403, 404]),
-        route(Get, "/larder/v1/jobs/{id}", "One node of a job").gives(200, Json("JobBody")).refuses(&[403, 404]),
-        route(Patch, "/larder/v1/jobs/{id}", "End a job, or start a queued one with the state running")
-            .takes(Json("FinishJob"))
-            .gives(200, Json("JobBody"))
-            .refuses(&[400, 403, 404, 409, 413]),
-        route(Post, "/larder/v1/jobs/{id}/heartbeat", "The job is alive: its lease begins anew")
-            .gives(204, Nothing)
-            .refuses(&[403, 404]),
-        route(Get, "/larder/v1/jobs/{id}/artifacts", "Artifacts of one node, oldest first")
-            .query(&["state", "path", "after", "limit"])
-            .gives(200, Json("ArtifactList"))
-            .refuses(&[400, 403, 404]),
-        route(Put, "/larder/v1/jobs/{id}/artifacts/{path}", "Keep a file; 200 if the newest of the path is the same")
-            .headers(&["Repr-Digest", "Larder-Alias", "Content-Type"])
-            .takes(Bytes)
-            .gives(201, Json("ArtifactBody"))
-            .gives(200, Json("ArtifactBody"))
-            .refuses(&[400, 403, 404, 409, 413, 422, 507]),
-        route(Get, "/larder/v1/jobs/{id}/artifacts/{path}", "The bytes of the newest of that path or alias")
-            .gives(200, Bytes)
-            .refuses(&[400, 403, 404, 410]),
-        route(Delete, "/larder/v1/jobs/{id}/artifacts/{path}", "Delete the newest of that path or alias")
-            .gives(204, Nothing)
-            .refuses(&[400, 403, 404]),
-        route(Get, "/larder/v1/jobs/{id}/steps", "Steps of a job in order").gives(200, Json("StepList")).refuses(&[403, 404]),
-        route(Put, "/larder/v1/jobs/{id}/steps/{seq}", "Say where a step is; repeating it is no error")
-            .takes(Json("StepReport"))
-            .gives(200, Json("StepBody"))
-            .refuses(&[400, 403, 404, 413]),
-        route(Post, "/larder/v1/jobs/{id}/steps/{seq}/output", "Append output, at most 256 KiB; idempotent by offset")
-            .query(&["offset"])
-            .takes(Bytes)
-            .gives(200, Json("OutputKept"))
-            .refuses(&[400, 403, 404, 409, 413]),
-        route(Get, "/larder/v1/jobs/{id}/steps/{seq}/output", "At most 1 MiB of output; empty at the end")
-            .query(&["offset"])
-            .gives(200, Text)
-            .refuses(&[400, 403, 404]),
-        route(Get, "/larder/v1/artifacts/{id}", "One artifact").gives(200, Json("ArtifactBody")).refuses(&[403, 404]),
-        route(Delete, "/larder/v1/artifacts/{id}", "Delete an artifact").gives(204, Nothing).refuses(&[403, 404, 409]),
-        route(Get, "/larder/v1/artifacts/{id}/content", "The bytes").gives(200, Bytes).refuses(&[403, 404, 410]),
-    ]
-}
-
 impl Route {
     fn new(method: HttpMethod, path: &'static str, summary: &'static str) -> Self {
         let gives = Vec::new();
-        Self { method, path, summary, query: &[], headers: &[], takes: Shape::Nothing, gives, refuses: &[] }
+        Self {
+            method,
+            path,
+            summary,
+            query: &[],
+            headers: &[],
+            takes: Shape::Nothing,
+            gives,
+            refuses: &[],
+        }
     }
 
     fn query(self, query: &'static [&'static str]) -> Self {
@@ -169,14 +113,21 @@ impl Route {
         }
         for name in self.query {
             let is_required = *name == "offset" && self.method == HttpMethod::Post;
-            let required = if is_required { Required::True } else { Required::False };
+            let required = if is_required {
+                Required::True
+            } else {
+                Required::False
+            };
             operation = operation.parameter(parameter(name, ParameterIn::Query, required));
         }
         for name in self.headers {
             operation = operation.parameter(parameter(name, ParameterIn::Header, Required::False));
         }
         if let Some((media_type, content)) = content(self.takes) {
-            let body = RequestBodyBuilder::new().content(media_type, content).required(Some(Required::True)).build();
+            let body = RequestBodyBuilder::new()
+                .content(media_type, content)
+                .required(Some(Required::True))
+                .build();
             operation = operation.request_body(Some(body));
         }
         for (status, shape) in &self.gives {
@@ -192,37 +143,61 @@ impl Route {
         }
         for status in self.refuses.iter().chain(&[401]) {
             let refusal = ResponseBuilder::new().description(meaning(*status));
-            let refusal = refusal.content("application/json", Content::new(Some(Ref::from_schema_name("ErrorBody"))));
+            let refusal = refusal.content(
+                "application/json",
+                Content::new(Some(Ref::from_schema_name("ErrorBody"))),
+            );
             operation = operation.response(status.to_string(), refusal.build());
         }
-        operation.security(SecurityRequirement::new("bearer", [] as [&str; 0])).build()
+        operation
+            .security(SecurityRequirement::new("bearer", [] as [&str; 0]))
+            .build()
     }
 }
 
 /// Names in the braces of a template.
 fn parts_of(path: &'static str) -> impl Iterator<Item = &'static str> {
-    path.split('{').skip(1).filter_map(|rest| rest.split('}').next())
+    path.split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next())
 }
 
-fn parameter(name: &str, place: ParameterIn, required: Required) -> utoipa::openapi::path::Parameter {
+fn parameter(
+    name: &str,
+    place: ParameterIn,
+    required: Required,
+) -> utoipa::openapi::path::Parameter {
     let (kind, about) = match name {
         "vcs" => (Type::String, "github, bitbucket, gitlab, circleci or local"),
         "org" => (Type::String, "Name of the organization or user"),
         "name" => (Type::String, "Name of the project in it"),
         "id" => (Type::String, "UUID"),
         "seq" => (Type::Integer, "Place of the step in the job, from 0"),
-        "path" if matches!(place, ParameterIn::Path) => {
-            (Type::String, "Path of the artifact; each of its components percent-encoded, with `/` between them")
-        }
-        "path" => (Type::String, "Only this path; `*` stands for any run of characters, `/` included"),
+        "path" if matches!(place, ParameterIn::Path) => (
+            Type::String,
+            "Path of the artifact; each of its components percent-encoded, with `/` between them",
+        ),
+        "path" => (
+            Type::String,
+            "Only this path; `*` stands for any run of characters, `/` included",
+        ),
         "state" => (Type::String, "Only these states, separated by commas"),
         "branch" => (Type::String, "Only this branch"),
         "before" | "after" => (Type::String, "The `next` of the page before"),
         "limit" => (Type::Integer, "Entries on a page"),
         "offset" => (Type::Integer, "Place in the output in bytes"),
-        "Repr-Digest" => (Type::String, "`sha-256=:BASE64:`, checked (RFC 9530); Content-Digest means the same"),
-        "Larder-Alias" => (Type::String, "Another name for the file, percent-encoded UTF-8"),
-        _ => (Type::String, "Media type that the file is served with; the extension decides if it is left out"),
+        "Repr-Digest" => (
+            Type::String,
+            "`sha-256=:BASE64:`, checked (RFC 9530); Content-Digest means the same",
+        ),
+        "Larder-Alias" => (
+            Type::String,
+            "Another name for the file, percent-encoded UTF-8",
+        ),
+        _ => (
+            Type::String,
+            "Media type that the file is served with; the extension decides if it is left out",
+        ),
     };
     let schema = ObjectBuilder::new().schema_type(kind).build();
     ParameterBuilder::new()
@@ -238,13 +213,26 @@ fn content(shape: Shape) -> Option<(&'static str, Content)> {
     let object = |kind| Schema::Object(ObjectBuilder::new().schema_type(kind).build());
     let binary = || {
         let format = SchemaFormat::KnownFormat(KnownFormat::Binary);
-        Schema::Object(ObjectBuilder::new().schema_type(Type::String).format(Some(format)).build())
+        Schema::Object(
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .format(Some(format))
+                .build(),
+        )
     };
     match shape {
         Shape::Nothing => None,
-        Shape::Json("object") => Some(("application/json", Content::new(Some(object(Type::Object))))),
-        Shape::Json(name) => Some(("application/json", Content::new(Some(Ref::from_schema_name(name))))),
-        Shape::Bytes => Some(("application/octet-stream", ContentBuilder::new().schema(Some(binary())).build())),
+        Shape::Json("object") => {
+            Some(("application/json", Content::new(Some(object(Type::Object)))))
+        }
+        Shape::Json(name) => Some((
+            "application/json",
+            Content::new(Some(Ref::from_schema_name(name))),
+        )),
+        Shape::Bytes => Some((
+            "application/octet-stream",
+            ContentBuilder::new().schema(Some(binary())).build(),
+        )),
         Shape::Text => Some(("text/plain", Content::new(Some(object(Type::String))))),
     }
 }
@@ -254,12 +242,15 @@ fn meaning(status: u16) -> &'static str {
         200 => "Done",
         201 => "Made",
         204 => "Done; there is nothing to say",
+        206 => "The range that was asked for",
+        304 => "The client has it already",
         400 => "Something in the request is mistaken; the message names it",
         401 => "A token is needed, or it is not valid",
         403 => "The token or its user may not do this",
         404 => "There is no such thing for this caller",
         409 => "The state of the thing does not allow it",
         410 => "Its retention is over",
+        416 => "No byte of the range is there",
         413 => "Larger than the limit, which the message names",
         422 => "The bytes do not have the digest that was sent with them; nothing was kept",
         507 => "No space is left",
@@ -269,25 +260,33 @@ fn meaning(status: u16) -> &'static str {
 
 fn components() -> ComponentsBuilder {
     let about = "A token of the form `lrd_…`, or the token of a job";
-    let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some(about)).build();
+    let bearer = Http::builder()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(about))
+        .build();
     ComponentsBuilder::new()
         .schema_from::<wire::AddJobs>()
         .schema_from::<wire::AnnounceBuild>()
+        .schema_from::<wire::AnnounceJob>()
         .schema_from::<wire::AnnouncedBuild>()
+        .schema_from::<wire::AnnouncedJob>()
         .schema_from::<wire::AnnouncedJobs>()
         .schema_from::<wire::ArtifactBody>()
         .schema_from::<wire::ArtifactList>()
+        .schema_from::<wire::ArtifactState>()
         .schema_from::<wire::BuildBody>()
         .schema_from::<wire::BuildList>()
         .schema_from::<wire::ErrorBody>()
         .schema_from::<wire::FinishJob>()
         .schema_from::<wire::JobBody>()
+        .schema_from::<wire::JobState>()
         .schema_from::<wire::OutputKept>()
         .schema_from::<wire::ProjectBody>()
         .schema_from::<wire::ProjectList>()
         .schema_from::<wire::StepBody>()
         .schema_from::<wire::StepList>()
         .schema_from::<wire::StepReport>()
+        .schema_from::<wire::StepState>()
         .security_scheme("bearer", SecurityScheme::Http(bearer))
 }
 
@@ -318,8 +317,11 @@ mod tests {
         let document = serde_json::to_value(openapi("https://larder.example")).unwrap();
         let known = document["components"]["schemas"].as_object().unwrap();
         let text = document.to_string();
-        let referred: BTreeSet<_> =
-            text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let referred: BTreeSet<_> = text
+            .split("#/components/schemas/")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
         assert!(referred.len() > 20, "{referred:?}");
         for name in referred {
             assert!(known.contains_key(name), "{name} is not described");

@@ -6,7 +6,8 @@ use http_body_util::BodyExt as _;
 use larder_core::clock::{Clock, Timestamp};
 use larder_core::model::{Principal, ProjectSlug, Role, Scopes};
 use larder_core::{Larder, NewTokenRequest, Settings};
-use larder_server::app::{Addresses, App};
+use larder_server::app::{App, AppSettings};
+use larder_server::config::ServeHtml;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -19,6 +20,7 @@ pub(crate) const PROJECT: &str = "github/acme/demo";
 pub(crate) struct TestLarder {
     pub(crate) larder: Larder,
     app: App,
+    /// Holds `home/data`, the store's folder, and nothing else.
     pub(crate) folder: tempfile::TempDir,
 }
 
@@ -33,11 +35,14 @@ pub(crate) struct Answer {
 impl Answer {
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// Asserts the status and gives the answer on.
@@ -69,26 +74,52 @@ impl TestLarder {
     /// The same with other settings.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut settings = Settings::in_folder(folder.path().join("data"));
+        let mut settings = Settings::in_folder(folder.path().join("home/data"));
         change(&mut settings);
         let larder = Larder::open(settings, Clock::manual(START)).unwrap();
-        let addresses = Addresses { public_url: "https://larder.example".into(), content_url: None };
-        let app = App::new(larder.clone(), addresses);
-        let test = Self { larder, app, folder };
+        let settings = AppSettings {
+            public_url: "https://larder.example".parse().unwrap(),
+            content_url: None,
+            serve_html: ServeHtml::Render,
+        };
+        let app = App::new(larder.clone(), settings);
+        let test = Self {
+            larder,
+            app,
+            folder,
+        };
         test.project(PROJECT, false).await;
         test
     }
 
     pub(crate) async fn project(&self, slug: &str, public: bool) {
         let slug = ProjectSlug::parse(slug).unwrap();
-        self.larder.projects.create(&Principal::Operator, &slug, public).await.unwrap();
+        self.larder
+            .projects
+            .create(&Principal::Operator, &slug, public)
+            .await
+            .unwrap();
     }
 
     /// A token of a new user with a role on a project.
-    pub(crate) async fn token(&self, user: &str, role: Role, project: &str, scopes: &str) -> String {
+    pub(crate) async fn token(
+        &self,
+        user: &str,
+        role: Role,
+        project: &str,
+        scopes: &str,
+    ) -> String {
         let slug = ProjectSlug::parse(project).unwrap();
-        self.larder.access.create_user(&Principal::Operator, user, false).await.unwrap();
-        self.larder.access.grant(&Principal::Operator, user, &slug, role).await.unwrap();
+        self.larder
+            .access
+            .create_user(&Principal::Operator, user, false)
+            .await
+            .unwrap();
+        self.larder
+            .access
+            .grant(&Principal::Operator, user, &slug, role)
+            .await
+            .unwrap();
         self.token_of(user, scopes).await
     }
 
@@ -101,17 +132,32 @@ impl TestLarder {
             project: None,
             expires_at: None,
         };
-        self.larder.access.issue_token(&Principal::Operator, request).await.unwrap().secret
+        self.larder
+            .access
+            .issue_token(&Principal::Operator, request)
+            .await
+            .unwrap()
+            .secret
     }
 
     /// A token of a user who is admin everywhere.
     pub(crate) async fn admin(&self) -> String {
-        self.larder.access.create_user(&Principal::Operator, "root", true).await.unwrap();
+        self.larder
+            .access
+            .create_user(&Principal::Operator, "root", true)
+            .await
+            .unwrap();
         self.token_of("root", "admin").await
     }
 
     /// Sends a request with a token, or without one if it is empty.
-    pub(crate) async fn send(&self, token: &str, method: Method, path: &str, body: impl Into<Body>) -> Answer {
+    pub(crate) async fn send(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: impl Into<Body>,
+    ) -> Answer {
         self.send_with(token, method, path, &[], body).await
     }
 
@@ -131,10 +177,20 @@ impl TestLarder {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.app.clone().router().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+        let response = self
+            .app
+            .clone()
+            .router()
+            .oneshot(request.body(body.into()).unwrap())
+            .await
+            .unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
     }
 
     pub(crate) async fn get(&self, token: &str, path: &str) -> Answer {
