@@ -1,0 +1,11 @@
+//! The whole larder from outside: the real program as real processes, over loopback sockets.
+//!
+//! What needs root or somebody else's program says so in its `#[ignore]` and is run by `cargo xtask test`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod crash;
+mod disk_full;
+mod large;
+mod support;
+mod write_order;
