@@ -16,6 +16,7 @@ pub(crate) mod jobs;
 pub(crate) mod migrations;
 pub(crate) mod organizations;
 pub(crate) mod projects;
+pub(crate) mod sessions;
 pub(crate) mod sqlite;
 mod sqlite_fault;
 pub(crate) mod steps;
