@@ -5,7 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod crash;
+mod demo;
 mod disk_full;
 mod large;
+mod recipe;
 mod support;
 mod write_order;
