@@ -99,7 +99,11 @@ impl App {
         let path = self.0.settings.public_url.path().to_owned();
         // The host decides before the path does: on the host of a job, every path is one of its files.
         let by_host = from_fn_with_state(self.clone(), crate::api::content_host);
-        let router = Self::routes().into_router().layer(by_host).with_state(self);
+        let router = Self::routes()
+            .into_router()
+            .fallback(crate::web::nothing_here)
+            .layer(by_host)
+            .with_state(self);
         if path.is_empty() {
             router
         } else {

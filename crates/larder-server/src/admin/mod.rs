@@ -184,16 +184,17 @@ pub async fn perform(larder: &Larder, request: AdminRequest) -> Result<AdminAnsw
             let scopes = Scopes::parse(&scopes).map_err(|reason| invalid("scopes", reason))?;
             let project = project.map(|slug| ProjectSlug::parse(&slug)).transpose()?;
             let expires_at = days.map(|days| after_days(larder.clock().now(), days));
-            let request = NewTokenRequest {
-                user,
-                description,
-                scopes,
-                project,
-                expires_at,
-            };
-            Ok(AdminAnswer::Secret(
-                access.issue_token(OPERATOR, request).await?.secret,
-            ))
+            issue_token(
+                larder,
+                NewTokenRequest {
+                    user,
+                    description,
+                    scopes,
+                    project,
+                    expires_at,
+                },
+            )
+            .await
         }
         AdminRequest::ListTokens { user } => {
             let tokens = access.tokens_of(OPERATOR, &user).await?;
@@ -201,17 +202,21 @@ pub async fn perform(larder: &Larder, request: AdminRequest) -> Result<AdminAnsw
                 tokens.into_iter().map(TokenLine::from).collect(),
             ))
         }
-        AdminRequest::RevokeToken { id } => {
-            let known = TokenId::parse(&id)
-                .ok_or_else(|| invalid("id", format!("`{id}` is not a UUID")))?;
-            access
-                .revoke_token(OPERATOR, known)
-                .await
-                .map(|()| AdminAnswer::Done)
-        }
+        AdminRequest::RevokeToken { id } => revoke_token(larder, &id).await,
         AdminRequest::Check => larder.check().await.map(AdminAnswer::Checked),
         AdminRequest::CollectGarbage => larder.collect_garbage().await.map(AdminAnswer::Swept),
     }
+}
+
+async fn issue_token(larder: &Larder, request: NewTokenRequest) -> Result<AdminAnswer> {
+    let issued = larder.access.issue_token(OPERATOR, request).await?;
+    Ok(AdminAnswer::Secret(issued.secret))
+}
+
+async fn revoke_token(larder: &Larder, id: &str) -> Result<AdminAnswer> {
+    let known = TokenId::parse(id).ok_or_else(|| invalid("id", format!("`{id}` is not a UUID")))?;
+    larder.access.revoke_token(OPERATOR, known).await?;
+    Ok(AdminAnswer::Done)
 }
 
 async fn grant(larder: &Larder, user: &str, project: &str, role: &str) -> Result<AdminAnswer> {

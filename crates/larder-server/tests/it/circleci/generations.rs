@@ -1,12 +1,7 @@
 //! v2 and v3.
 
 use super::sample;
-<<<<<<< /tmp/fm.ours.rs
 use crate::circleci::support::{Answer, DEMO, TestLarder};
-use larder_core::Incoming;
-=======
-use crate::circleci::support::{Answer, DEMO, TestLarder};
->>>>>>> /tmp/fm.theirs.rs
 use larder_core::model::{
     ArtifactPath, EndState, NewArtifact, NewBuild, NewJob, Principal, ProjectSlug, Role,
 };

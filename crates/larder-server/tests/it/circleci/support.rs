@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use larder_core::clock::{Clock, Timestamp};
 use larder_core::model::{
-    Artifact, ArtifactPath, EndState, Job, NewArtifact, NewBuild, NewJob, Principal, Project, ProjectSlug,
-    Role, Scopes,
+    Artifact, ArtifactPath, EndState, Job, NewArtifact, NewBuild, NewJob, Principal, Project,
+    ProjectSlug, Role, Scopes,
 };
 use larder_core::{AnnouncedNode, Incoming, Larder, NewTokenRequest, Settings};
 use larder_server::app::{App, AppSettings};

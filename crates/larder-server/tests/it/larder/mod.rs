@@ -6,7 +6,7 @@ mod builds;
 mod jobs;
 mod lists;
 mod steps;
-mod support;
+pub(crate) mod support;
 mod uploads;
 
 use crate::larder::support::{PROJECT, TestLarder};
