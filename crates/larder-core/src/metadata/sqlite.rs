@@ -2,10 +2,11 @@
 //! read-only connections that answer bounded queries on the thread that asks.
 
 use crate::error::{Context as _, Error, Result};
+use crate::metadata::sqlite_fault::failed;
 use crate::metadata::{Mapping, Row, RowEngine, Tx, TxEngine, Value, migrations};
 use futures_util::FutureExt as _;
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+use rusqlite::{Connection, OpenFlags, ToSql};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -343,19 +344,5 @@ impl ToSql for Value {
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
             Self::Bytes(bytes) => ValueRef::Blob(bytes),
         }))
-    }
-}
-
-/// What an error of SQLite means to the larder.
-pub(super) fn failed(context: &'static str, error: rusqlite::Error) -> Error {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => Error::StorageFull,
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            Error::Unavailable("the database is locked by another process".into())
-        }
-        Some(ErrorCode::ConstraintViolation) => {
-            Error::Conflict(format!("the store refused the change: {error}"))
-        }
-        _ => Error::internal(context, error),
     }
 }
