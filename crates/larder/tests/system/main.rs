@@ -4,8 +4,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod command_line;
 mod crash;
+mod demo;
 mod disk_full;
+mod drain;
 mod large;
+mod recipe;
 mod support;
 mod write_order;
