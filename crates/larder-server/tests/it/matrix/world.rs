@@ -23,7 +23,11 @@ pub(crate) struct Place {
     pub(crate) build: String,
     pub(crate) build_number: i64,
     pub(crate) job: String,
-    pub(crate) job_number: i64,
+    /// Or `latest`.
+    pub(crate) job_number: String,
+    /// Of the node and of the step.
+    pub(crate) index: u32,
+    pub(crate) path: &'static str,
     pub(crate) artifact: String,
     /// What follows `/d/` in a link to the artifact.
     pub(crate) link: String,
@@ -58,8 +62,8 @@ impl World {
         let test = TestLarder::start();
         let shapes = [
             ("acme", "demo", false),
-            ("acme", "hidden", false),
-            ("other", "secret", false),
+            ("acme", "hidden-pantry", false),
+            ("other", "secret-pantry", false),
             ("acme", "open", true),
         ];
         let mut ended = Vec::new();
@@ -101,6 +105,15 @@ impl World {
             test,
             places,
             callers,
+        }
+    }
+
+    /// The same again, to be changed.
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            test: self.test.copy(),
+            places: self.places.clone(),
+            callers: self.callers.clone(),
         }
     }
 
@@ -186,7 +199,9 @@ impl Place {
             build: NOBODY.to_owned(),
             build_number: 99,
             job: NOBODY.to_owned(),
-            job_number: 99,
+            job_number: "99".to_owned(),
+            index: 0,
+            path: "dir/a.txt",
             artifact: NOBODY.to_owned(),
             link: "no-link".to_owned(),
             sign_in: "no-link".to_owned(),
@@ -207,6 +222,27 @@ impl Place {
             name: self.name,
             public: self.public,
             ..self.absent_in_organization()
+        }
+    }
+
+    /// Other things of the place, which are not there: who may know nothing of the place is told the same of them.
+    pub(crate) fn beside(&self) -> [Self; 2] {
+        let other_node = Self {
+            index: 7,
+            ..self.clone()
+        };
+        let other_file = Self {
+            path: "dir/none",
+            ..self.clone()
+        };
+        [other_node, other_file]
+    }
+
+    /// Its latest job.
+    pub(crate) fn latest(&self) -> Self {
+        Self {
+            job_number: "latest".to_owned(),
+            ..self.clone()
         }
     }
 
@@ -248,7 +284,7 @@ impl Place {
             build: build.id.to_string(),
             build_number: build.number,
             job: own.job.id.to_string(),
-            job_number: own.job.number.unwrap(),
+            job_number: own.job.number.unwrap().to_string(),
             artifact: artifact.id.to_string(),
             link: link.unwrap().token,
             ..self

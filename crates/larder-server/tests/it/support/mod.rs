@@ -17,6 +17,7 @@ use larder_core::model::{
 use larder_core::{Announced, Incoming, Larder, NewTokenRequest, Settings};
 use larder_server::app::{App, AppSettings};
 use larder_server::config::ServeHtml;
+use std::path::Path;
 use tower::ServiceExt as _;
 
 /// When every test begins: 2026-11-21T02:15:00.123Z.
@@ -52,7 +53,23 @@ impl TestLarder {
 
     fn start_with(content_url: Option<&str>, change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::manual(START);
+        Self::in_folder(folder, START, content_url, change)
+    }
+
+    /// A larder of its own that holds all that this one holds now.
+    pub(crate) fn copy(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy_folder(self.folder.path(), folder.path());
+        Self::in_folder(folder, self.clock.now(), None, |_| ())
+    }
+
+    fn in_folder(
+        folder: tempfile::TempDir,
+        now: Timestamp,
+        content_url: Option<&str>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let clock = Clock::manual(now);
         let mut settings = Settings::in_folder(folder.path().join("data"));
         change(&mut settings);
         let larder = Larder::open(settings, clock.clone()).unwrap();
@@ -175,5 +192,18 @@ impl TestLarder {
             request = request.header(*name, *value);
         }
         self.send(request.body(body.into()).unwrap()).await
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
     }
 }
