@@ -17,7 +17,6 @@ use larder_core::model::{
 use larder_core::{Announced, Incoming, Larder, NewTokenRequest, Settings};
 use larder_server::app::{App, AppSettings};
 use larder_server::config::ServeHtml;
-use std::path::Path;
 use tower::ServiceExt as _;
 
 /// When every test begins: 2026-11-21T02:15:00.123Z.
@@ -56,11 +55,20 @@ impl TestLarder {
         Self::in_folder(folder, START, content_url, change)
     }
 
-    /// A larder of its own that holds all that this one holds now.
+    /// A larder with rows of its own, which are as they are here now, over the same bytes.
     pub(crate) fn copy(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        copy_folder(self.folder.path(), folder.path());
-        Self::in_folder(folder, self.clock.now(), None, |_| ())
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        for entry in std::fs::read_dir(&self.larder.settings().data).unwrap() {
+            let entry = entry.unwrap();
+            if entry.path().is_file() {
+                std::fs::copy(entry.path(), data.join(entry.file_name())).unwrap();
+            }
+        }
+        let blobs = self.larder.settings().blobs.clone();
+        let same_bytes = |settings: &mut Settings| settings.blobs = blobs;
+        Self::in_folder(folder, self.clock.now(), None, same_bytes)
     }
 
     fn in_folder(
@@ -192,18 +200,5 @@ impl TestLarder {
             request = request.header(*name, *value);
         }
         self.send(request.body(body.into()).unwrap()).await
-    }
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            std::fs::create_dir(&target).unwrap();
-            copy_folder(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
     }
 }
