@@ -2,9 +2,9 @@
 
 use crate::blobs::ByteStream;
 use crate::error::Result;
+use crate::larder::Larder;
 use crate::metadata::{artifacts, blobs};
 use crate::model::{Artifact, ByteRange};
-use crate::store::Larder;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};

@@ -1,8 +1,8 @@
 //! Frees what nothing needs any more: bytes of deleted artifacts, uploads that were given up, bytes that no row names.
 
 use crate::error::Result;
+use crate::larder::Larder;
 use crate::metadata::{artifacts, blobs};
-use crate::store::Larder;
 
 /// Rows handled in one transaction.
 const BATCH: u32 = 500;

@@ -1,9 +1,11 @@
 //! The larder itself; no HTTP.
 //!
 //! ```text
+//! larder                                 the whole: every use case over one store
 //! artifacts builds jobs projects steps   what callers may do, every state change   (the modules that APIs call)
 //! access signed_url                      who asks, and whether that is allowed
 //! collect_garbage check                  what the store does for itself
+//! store                                  rows, bytes, time, keys and settings together
 //! metadata                               rows: every SQL statement
 //! blobs                                  bytes: local disk, memory
 //! model                                  plain values, no I/O
@@ -20,6 +22,7 @@ pub mod clock;
 mod collect_garbage;
 mod error;
 mod jobs;
+mod larder;
 mod metadata;
 pub mod model;
 mod projects;
@@ -37,6 +40,7 @@ pub use check::{CheckReport, Fault};
 pub use collect_garbage::Swept;
 pub use error::{Error, Lack, Result, TokenFault, What};
 pub use jobs::{JobNodes, JobOfBuild, Jobs, RecentJobs};
+pub use larder::Larder;
 pub use projects::Projects;
 pub use steps::{OUTPUT_CHUNK_BYTES_MAX, Steps};
-pub use store::{Larder, Settings};
+pub use store::Settings;

@@ -1,18 +1,11 @@
 //! What every use case works with: rows, bytes, time, keys, and the settings that bound them.
 
-use crate::access::Access;
-use crate::artifacts::Artifacts;
-use crate::blobs::{BlobStore, LocalBlobs};
-use crate::builds::Builds;
+use crate::blobs::{BlobStore, LocalBlobs, sync_folder};
 use crate::clock::Clock;
 use crate::error::{Context as _, Result};
-use crate::jobs::Jobs;
 use crate::metadata::Database;
-use crate::projects::Projects;
 use crate::signed_url::KeyRing;
-use crate::steps::Steps;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Where an embedded store is and what bounds it.
 #[derive(Clone, Debug)]
@@ -49,6 +42,19 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// A new store must not vanish with the folders that it lies in.
+    fn sync_folders(&self) -> Result<()> {
+        let holders = [
+            Some(&*self.data),
+            self.database.parent(),
+            self.blobs.parent(),
+            self.data.parent(),
+        ];
+        holders.into_iter().flatten().try_for_each(sync_folder)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) database: Database,
@@ -58,66 +64,21 @@ pub(crate) struct Store {
     pub(crate) settings: Settings,
 }
 
-/// An open larder. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Larder {
-    /// Who asks: users, tokens, sign-in links.
-    pub access: Access,
-    /// Organizations and projects.
-    pub projects: Projects,
-    /// Builds.
-    pub builds: Builds,
-    /// Jobs.
-    pub jobs: Jobs,
-    /// Steps of jobs and their output.
-    pub steps: Steps,
-    /// Artifacts and their bytes.
-    pub artifacts: Artifacts,
-    pub(crate) store: Arc<Store>,
-}
-
-impl Larder {
-    /// Opens the store, makes it when it is not there. Only one process may have it open: the caller holds the lock.
-    pub fn open(settings: Settings, clock: Clock) -> Result<Self> {
+impl Store {
+    /// Opens the store, makes it when it is not there.
+    pub(crate) fn open(settings: Settings, clock: Clock) -> Result<Self> {
         std::fs::create_dir_all(&settings.data).context("make the data folder")?;
         if let Some(folder) = settings.database.parent() {
             std::fs::create_dir_all(folder).context("make the database's folder")?;
         }
-        let store = Store {
+        let store = Self {
             database: Database::open_sqlite(&settings.database)?,
             blobs: BlobStore::Local(LocalBlobs::open(&settings.blobs)?),
             keys: KeyRing::open(&settings.data.join("signing-keys.json"))?,
             clock,
             settings,
         };
-        Ok(Self::over(Arc::new(store)))
-    }
-
-    fn over(store: Arc<Store>) -> Self {
-        Self {
-            access: Access(store.clone()),
-            projects: Projects(store.clone()),
-            builds: Builds(store.clone()),
-            jobs: Jobs(store.clone()),
-            steps: Steps(store.clone()),
-            artifacts: Artifacts(store.clone()),
-            store,
-        }
-    }
-
-    /// Where the time comes from.
-    pub fn clock(&self) -> &Clock {
-        &self.store.clock
-    }
-
-    /// The settings that it was opened with.
-    pub fn settings(&self) -> &Settings {
-        &self.store.settings
-    }
-
-    /// Whether rows and bytes can be read and written now.
-    pub async fn probe(&self) -> Result<()> {
-        self.store.database.write(async |_tx| Ok(())).await?;
-        self.store.blobs.probe().await
+        store.settings.sync_folders()?;
+        Ok(store)
     }
 }

@@ -1,109 +1,28 @@
-//! What every handler is given, and all routes.
+//! All routes, and the service that they make together.
 
-use crate::config::{BaseUrl, ContentUrl, HostPattern, JobHost, ServeHtml};
 use crate::http::routes::Routes;
+use crate::http::state::App;
 use axum::Router;
-use axum::http::uri::Authority;
 use axum::middleware::from_fn_with_state;
-use larder_core::Larder;
-use larder_core::model::Project;
-use std::sync::Arc;
 
-/// Cheap to clone; every handler is given one.
-#[derive(Clone, Debug)]
-pub struct App(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    larder: Larder,
-    settings: AppSettings,
+/// Every route of every API and page, with its table.
+pub fn routes() -> Routes {
+    crate::api::routes().merge(crate::web::routes())
 }
 
-/// Under which addresses the larder is reached, and how it shows what it keeps.
-#[derive(Clone, Debug)]
-pub struct AppSettings {
-    /// Scheme, host and path before every route.
-    pub public_url: BaseUrl,
-    /// The host that serves user content, if that is another one.
-    pub content_url: Option<ContentUrl>,
-    /// How HTML of users is shown.
-    pub serve_html: ServeHtml,
-}
-
-impl App {
-    /// An app over an open larder.
-    pub fn new(larder: Larder, settings: AppSettings) -> Self {
-        Self(Arc::new(Inner { larder, settings }))
-    }
-
-    /// The larder.
-    pub fn larder(&self) -> &Larder {
-        &self.0.larder
-    }
-
-    /// Scheme, host and path before every route, without a `/` at the end.
-    pub fn public_url(&self) -> &str {
-        self.0.settings.public_url.as_str()
-    }
-
-    /// How HTML of users is shown.
-    pub fn serve_html(&self) -> ServeHtml {
-        self.0.settings.serve_html
-    }
-
-    /// The address of a job's own content host, without a `/` at the end, if jobs have one:
-    /// `https://24-88881093-gh.artifacts.example`.
-    pub fn job_content_url(&self, project: &Project, number: i64) -> Option<String> {
-        let Some(ContentUrl::PerJob(pattern)) = &self.0.settings.content_url else {
-            return None;
-        };
-        let job = JobHost {
-            n: u64::try_from(number).ok()?,
-            project: u64::try_from(project.number).ok()?,
-            vcs: project.organization.vcs.short().to_owned(),
-        };
-        Some(HostPattern::url_for(pattern, &job))
-    }
-
-    /// The job whose own content host this is; `authority` is a host with its port, if it has one.
-    pub fn job_of_host(&self, authority: &str) -> Option<JobHost> {
-        let Some(ContentUrl::PerJob(pattern)) = &self.0.settings.content_url else {
-            return None;
-        };
-        let authority: Authority = authority.parse().ok()?;
-        let default = if pattern.sample().is_https() { 443 } else { 80 };
-        let port = authority.port_u16().unwrap_or(default);
-        if port != pattern.sample().port() {
-            return None;
-        }
-        pattern.job_of(&authority.host().to_ascii_lowercase())
-    }
-
-    /// Where a link made by [`larder_core::Artifacts::link`] leads; the trailing name is for people and ignored.
-    pub fn link_url(&self, link: &larder_core::Link) -> String {
-        let host = match &self.0.settings.content_url {
-            Some(ContentUrl::Host(url)) => url.as_str(),
-            _ => self.public_url(),
-        };
-        let name = crate::http::encode_segment(link.artifact.path.file_name());
-        format!("{host}/d/{}/{name}", link.token)
-    }
-
-    /// Every route of every API and page, with its table.
-    pub fn routes() -> Routes {
-        crate::api::routes().merge(crate::web::routes())
-    }
-
-    /// The service of all routes, under the path of the public address.
-    pub fn router(self) -> Router {
-        let path = self.0.settings.public_url.path().to_owned();
-        // The host decides before the path does: on the host of a job, every path is one of its files.
-        let by_host = from_fn_with_state(self.clone(), crate::api::content_host);
-        let router = Self::routes().into_router().layer(by_host).with_state(self);
-        if path.is_empty() {
-            router
-        } else {
-            Router::new().nest(&path, router)
-        }
+/// The service of all routes, under the path of the public address.
+pub fn router(app: App) -> Router {
+    let path = app.base_path().to_owned();
+    // The host decides before the path does: on the host of a job, every path is one of its files.
+    let by_host = from_fn_with_state(app.clone(), crate::api::content_host);
+    let router = routes()
+        .into_router()
+        .fallback(crate::web::nothing_here)
+        .layer(by_host)
+        .with_state(app);
+    if path.is_empty() {
+        router
+    } else {
+        Router::new().nest(&path, router)
     }
 }

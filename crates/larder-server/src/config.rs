@@ -19,9 +19,9 @@ use serde::Deserialize;
 
 pub use documents::{configuration_page, example_file};
 pub use urls::{BaseUrl, ContentUrl, HostPattern, JobHost};
-pub use values::{AddressRange, BlobsUrl, DatabaseUrl, LogFormat, LogLevel, Secret, ServeHtml};
+pub use values::{BlobsUrl, DatabaseUrl, LogFormat, LogLevel, Secret, ServeHtml};
 
-use crate::listener::{Options, Patience, Tls, TlsError, TrustedProxies};
+use crate::listener::{AddressRange, Options, Patience, Tls, TlsError, TrustedProxies};
 use layers::Layers;
 
 /// All settings. Each is explained in `docs/configuration.md`.

@@ -11,6 +11,7 @@
 //!
 //! Nothing here knows a route, a store or a façade: any service that answers requests will do.
 
+mod address_range;
 #[cfg(test)]
 mod agreement;
 mod connection;
@@ -36,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+pub use address_range::AddressRange;
 pub use connection::{Terms, serve_connection};
 pub use peer::{PeerAddr, TrustedProxies};
 pub use tls::{Tls, TlsError};

@@ -1,13 +1,13 @@
 //! A server: opens the store, listens, serves until it is told to stop, and drains.
 
 use crate::admin::AdminSocket;
-use crate::app::{App, AppSettings};
 use crate::background;
 use crate::config::{BlobsUrl, Config, DatabaseUrl};
 use crate::http::content_encoding::refuse_encoded_uploads;
 use crate::http::hosts::{Hosts, accept_host};
 use crate::http::invalid_tokens::{InvalidTokens, Limiter, limit_unknown_tokens};
 use crate::http::request_log::log_request;
+use crate::http::state::{App, AppSettings};
 use crate::listener::{Listener, Options, Tls};
 use crate::lock::StoreLock;
 use crate::metrics::Metrics;
@@ -42,10 +42,11 @@ pub struct Server {
 impl Server {
     /// Takes the lock, opens the store and binds the sockets; `tls` replaces the certificate of the settings.
     pub async fn open(config: Config, tls: Option<Tls>) -> Result<Self> {
+        // Before anything is made: wrong settings leave nothing behind.
+        let mut options = config.listener_options()?;
         let lock = StoreLock::require(&config.data)?;
         let larder = open_store(&config)?;
         let admin = AdminSocket::listen(lock.name_socket()?, larder.clone())?;
-        let mut options = config.listener_options()?;
         options.tls = tls.or(options.tls);
         let listener = Listener::bind(config.listen, options)
             .await
@@ -200,8 +201,7 @@ fn router(
         clock: larder.clock().clone(),
     };
     let hosts = Arc::new(Hosts::new(config, listener.local_addr()?));
-    let router = App::new(larder.clone(), settings)
-        .router()
+    let router = crate::app::router(App::new(larder.clone(), settings))
         .layer(from_fn(refuse_encoded_uploads))
         .layer(from_fn_with_state(limiter, limit_unknown_tokens))
         .layer(from_fn_with_state(hosts, accept_host))

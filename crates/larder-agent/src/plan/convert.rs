@@ -16,11 +16,31 @@ const PARALLELISM_MAX: u32 = 64;
 /// What helps where only the vendor's tool can expand a config.
 const EXPAND_FIRST: &str = "expand the config first: circleci config process CONFIG | larder run -";
 
-pub(super) fn plan(
-    text: Text<'_>,
-    config: &ConfigFile,
-    name: Option<&str>,
-) -> Result<Plan, ConfigError> {
+/// Longest config: nobody writes a longer one by hand.
+const CONFIG_BYTES_MAX: usize = 1024 * 1024;
+
+impl Plan {
+    /// Reads a config of version 2, 2.0 or 2.1 and plans the job `job`, or `build` if none is named.
+    ///
+    /// `file` is the config's name for messages. Configs over 1 MiB, duplicate keys and documents
+    /// that expand to more than YAML's usual budgets are refused.
+    pub fn parse(file: &str, text: &str, job: Option<&str>) -> Result<Self, ConfigError> {
+        let place = Text { file, text };
+        if text.len() > CONFIG_BYTES_MAX {
+            let message = format!(
+                "the config has {} bytes; the limit is {CONFIG_BYTES_MAX}",
+                text.len()
+            );
+            return Err(place.error(None, message));
+        }
+        let options = serde_saphyr::options! { with_snippet: false };
+        let config: ConfigFile = serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| place.yaml_error(&error))?;
+        plan(place, &config, job)
+    }
+}
+
+fn plan(text: Text<'_>, config: &ConfigFile, name: Option<&str>) -> Result<Plan, ConfigError> {
     let is_templated = check_version(text, config)?;
     let (name, job) = find_job(text, config, name)?;
     let converter = Converter {

@@ -1,11 +1,6 @@
 //! One job, ready to run: every choice that the config leaves open has been made.
 
-use super::config::ConfigFile;
-use super::error::{ConfigError, Text};
 use std::time::Duration;
-
-/// Longest config: nobody writes a longer one by hand.
-pub(super) const CONFIG_BYTES_MAX: usize = 1024 * 1024;
 
 /// One job of a config.
 #[derive(Clone, Debug)]
@@ -102,26 +97,5 @@ impl When {
             Self::OnFail => failed,
             Self::Always => true,
         }
-    }
-}
-
-impl Plan {
-    /// Reads a config of version 2, 2.0 or 2.1 and plans the job `job`, or `build` if none is named.
-    ///
-    /// `file` is the config's name for messages. Configs over 1 MiB, duplicate keys and documents
-    /// that expand to more than YAML's usual budgets are refused.
-    pub fn parse(file: &str, text: &str, job: Option<&str>) -> Result<Self, ConfigError> {
-        let place = Text { file, text };
-        if text.len() > CONFIG_BYTES_MAX {
-            let message = format!(
-                "the config has {} bytes; the limit is {CONFIG_BYTES_MAX}",
-                text.len()
-            );
-            return Err(place.error(None, message));
-        }
-        let options = serde_saphyr::options! { with_snippet: false };
-        let config: ConfigFile = serde_saphyr::from_str_with_options(text, options)
-            .map_err(|error| place.yaml_error(&error))?;
-        super::convert::plan(place, &config, job)
     }
 }

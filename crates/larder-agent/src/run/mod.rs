@@ -2,6 +2,7 @@
 //! folders of their own, its output and files kept, its end reported.
 
 mod checkout;
+mod context;
 mod core_dumps;
 mod core_file;
 mod environment;

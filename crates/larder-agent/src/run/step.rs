@@ -1,7 +1,7 @@
 //! One `run` step: a shell from its start to the end of everything that it started.
 
+use super::context::Context;
 use super::core_dumps;
-use super::node::Context;
 use super::output::Output;
 use super::processes::Process;
 use super::sandbox::Request;
@@ -106,7 +106,7 @@ async fn attend<F: Future<Output = Result<()>>>(
     let mut exit_status = None;
     let mut is_open = true;
     let mut deadline = limit.map(|limit| Instant::now() + limit);
-    let mut heartbeat = tokio::time::interval(super::node::HEARTBEAT);
+    let mut heartbeat = tokio::time::interval(super::context::HEARTBEAT);
     heartbeat.tick().await;
     let mut buffer = BytesMut::with_capacity(PIECE_BYTES);
     while is_open || exit_status.is_none() {

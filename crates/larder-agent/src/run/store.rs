@@ -1,7 +1,7 @@
 //! `store_artifacts` and the sweep of `$CIRCLE_ARTIFACTS`: what is kept, and the lines that say so.
 
+use super::context::Context;
 use super::event::Event;
-use super::node::Context;
 use super::output::Output;
 use crate::artifacts::{Collect, Destination, Found, Uploader};
 use crate::error::{Error, Result};

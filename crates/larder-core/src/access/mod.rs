@@ -1,4 +1,4 @@
-//! Who asks (tokens and sign-in links → [`Principal`]), and whether that is allowed ([`authorize`]).
+//! Who asks (tokens and sign-in links → [`Principal`]), and whether that is allowed ([`authorize()`]).
 
 mod authorize;
 mod secrets;

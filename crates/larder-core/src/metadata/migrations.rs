@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::metadata::sqlite::failed;
+use crate::metadata::sqlite_fault::failed;
 use rusqlite::Connection;
 
 /// Every migration in order; a store remembers how many it has seen.

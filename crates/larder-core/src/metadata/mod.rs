@@ -17,6 +17,7 @@ pub(crate) mod migrations;
 pub(crate) mod organizations;
 pub(crate) mod projects;
 pub(crate) mod sqlite;
+mod sqlite_fault;
 pub(crate) mod steps;
 pub(crate) mod tokens;
 mod value;

@@ -1,10 +1,10 @@
 //! The one responder that sends user content: whole, a range of it, only the head, or nothing because the client has
 //! it already (RFC 9110).
 
-use crate::app::App;
 use crate::http::byte_range::{RequestedRange, requested_range, unsatisfied_content_range};
 use crate::http::content_headers::{Content, Disposition, Place, is_for_service_worker};
 use crate::http::hosts::RequestHost;
+use crate::http::state::App;
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};

@@ -1,7 +1,7 @@
 //! A router that knows its own table, so that a test can ask whether every route is looked after, and every API can
 //! refuse a method in its own form with the `Allow` that is due.
 
-use crate::app::App;
+use crate::http::state::App;
 use axum::Router;
 use axum::handler::Handler;
 use axum::http::{HeaderValue, Method, header};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use crate::config::AddressRange;
+use super::address_range::AddressRange;
 
 /// The client of a request; an extension of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Whether the server is alive, and whether its stores can be reached.
 
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::State;
 use axum::http::StatusCode;
 use std::time::Duration;

@@ -15,6 +15,11 @@ pub(crate) fn routes() -> Routes {
         .get("/sign-in/{secret}", sign_in::page)
 }
 
+/// What every address without a route answers.
+pub(crate) async fn nothing_here() -> Response {
+    (StatusCode::NOT_FOUND, "There is nothing at this address.\n").into_response()
+}
+
 fn method_not_allowed() -> Response {
     (
         StatusCode::METHOD_NOT_ALLOWED,

@@ -1,6 +1,6 @@
 //! Where a one-time sign-in link leads. There are no pages to sign in to yet, and the page says so; the link stays good.
 
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};

@@ -3,7 +3,7 @@
 //! no token, and pycircleci sends two carriers at once.
 
 use super::error::{Error, Form};
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;

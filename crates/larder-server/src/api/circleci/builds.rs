@@ -7,7 +7,7 @@ use super::json::Spelling;
 use super::lookup::{Filter, JobPath, ProjectPath};
 use super::steps;
 use super::summary::{self, BuildBody};
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::State;
 use axum::response::Response;
 use larder_core::RecentJobs;

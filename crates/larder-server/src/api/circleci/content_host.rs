@@ -5,10 +5,10 @@
 use super::auth::Caller;
 use super::error::{Error, invalid_build_specification, method_not_allowed};
 use super::{artifacts, lookup};
-use crate::app::App;
 use crate::config::JobHost;
 use crate::http::download::Wish;
 use crate::http::hosts::RequestHost;
+use crate::http::state::App;
 use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, header};

@@ -1,7 +1,7 @@
 //! Parts of a request, refused in this API's words when they are mistaken.
 
 use super::error::{Error, Form};
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;

@@ -1,7 +1,7 @@
 //! JSON in the two spellings of this API: compact for clients that ask for `application/json`, otherwise as the
 //! documents print it, `[ {` and `"key" : value`. A `/` is never escaped: the documents' recipes grep the raw text.
 
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::FromRequestParts;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::http::request::Parts;

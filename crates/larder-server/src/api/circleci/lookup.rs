@@ -1,7 +1,7 @@
 //! Which project and which job a request names. This API's "build" is our job, with all its parallel nodes.
 
 use super::extract::Parameters;
-use crate::app::App;
+use crate::http::state::App;
 use larder_core::model::{JobOutcome, Principal, Project, ProjectSlug, Vcs};
 use larder_core::{Error, JobNodes, What};
 use serde::Deserialize;

@@ -4,7 +4,7 @@ use super::auth::Caller;
 use super::error::Error;
 use super::extract::Path;
 use super::lookup::JobPath;
-use crate::app::App;
+use crate::http::state::App;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;

@@ -1,7 +1,7 @@
 //! A build as v1.1 sums it up: which is one of our jobs, with what its build and its nodes say.
 
 use super::lookup::JobPath;
-use crate::app::App;
+use crate::http::state::App;
 use larder_core::JobNodes;
 use larder_core::clock::Timestamp;
 use larder_core::model::{Job, JobOutcome, Principal, Project, Vcs};

@@ -8,7 +8,7 @@ use super::extract::{Parameters, Path};
 use super::json::Spelling;
 use super::lookup::JobPath;
 use super::summary::{self, status, url_of_job, url_of_project};
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::State;
 use axum::response::Response;
 use base64::Engine as _;

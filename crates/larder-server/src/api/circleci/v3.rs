@@ -4,7 +4,7 @@ use super::artifacts::url_of;
 use super::auth::Caller;
 use super::error::{Error, Form};
 use super::extract::Path;
-use crate::app::App;
+use crate::http::state::App;
 use axum::Json;
 use axum::extract::State;
 use larder_core::What;

@@ -1,7 +1,7 @@
 //! How this API carries tokens: `Authorization: Bearer` and in no other way. Nothing is answered without one.
 
 use crate::api::larder::error::Error;
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};

@@ -6,8 +6,8 @@ use crate::api::larder::extract::{
     Id as _, JSON_BYTES_MAX, Json, Path, Query, cursor, page_size, parse_json, whole, words,
 };
 use crate::api::larder::jobs::job_body;
-use crate::app::App;
 use crate::http::encode_segment;
+use crate::http::state::App;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -1,7 +1,7 @@
 //! Parts of a request, refused in this API's form when they cannot be read.
 
 use crate::api::larder::error::Error;
-use crate::app::App;
+use crate::http::state::App;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;

@@ -3,7 +3,7 @@
 use crate::api::larder::auth::Caller;
 use crate::api::larder::error::Error;
 use crate::api::larder::extract::{Id as _, Json, Path};
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::State;
 use axum::http::StatusCode;
 use larder_core::clock::Timestamp;

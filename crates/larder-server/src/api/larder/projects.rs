@@ -3,7 +3,7 @@
 use crate::api::larder::auth::Caller;
 use crate::api::larder::error::Error;
 use crate::api::larder::extract::{Json, Path};
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::State;
 use larder_core::model::{Project, ProjectSlug, Scope};
 use larder_protocol::{ProjectBody, ProjectList};

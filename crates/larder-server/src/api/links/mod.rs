@@ -4,9 +4,9 @@
 
 mod error;
 
-use crate::app::App;
 use crate::http::download::{Wish, send};
 use crate::http::routes::Routes;
+use crate::http::state::App;
 use axum::extract::{RawPathParams, State};
 use axum::response::Response;
 use error::Error;

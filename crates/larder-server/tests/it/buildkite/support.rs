@@ -10,8 +10,9 @@ use larder_core::model::{
     Role, Scopes,
 };
 use larder_core::{Announced, Incoming, Larder, NewTokenRequest, Settings};
-use larder_server::app::{App, AppSettings};
+use larder_server::app;
 use larder_server::config::ServeHtml;
+use larder_server::http::state::{App, AppSettings};
 use tower::ServiceExt as _;
 
 /// When every test begins.
@@ -45,7 +46,7 @@ impl TestLarder {
             content_url: None,
             serve_html: ServeHtml::Render,
         };
-        let router = App::new(larder.clone(), addresses).router();
+        let router = app::router(App::new(larder.clone(), addresses));
         Self {
             larder,
             clock,

@@ -11,8 +11,9 @@ use larder_core::model::{
     ProjectSlug, Role, Scopes,
 };
 use larder_core::{AnnouncedNode, Incoming, Larder, NewTokenRequest, Settings};
-use larder_server::app::{App, AppSettings};
+use larder_server::app;
 use larder_server::config::ServeHtml;
+use larder_server::http::state::{App, AppSettings};
 use tower::ServiceExt as _;
 
 /// The project that most tests work on.
@@ -62,7 +63,7 @@ impl TestLarder {
             content_url: content_url.map(|url| url.to_owned().try_into().unwrap()),
             serve_html: ServeHtml::Render,
         };
-        let router = App::new(larder.clone(), addresses).router();
+        let router = app::router(App::new(larder.clone(), addresses));
         Self {
             larder,
             clock,

@@ -4,7 +4,7 @@ use super::{NOBODY, Running, announce};
 use crate::larder::support::{PROJECT, TestLarder};
 use axum::http::Method;
 use larder_core::model::Role;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// One address for each route, of things that are there.
 fn addresses(running: &Running, artifact: &str) -> Vec<(Method, String)> {
@@ -301,108 +301,118 @@ async fn a_reader_changes_nothing() {
     }
 }
 
-#[tokio::test]
-async fn a_job_adds_to_itself_reads_its_build_and_nothing_else() {
-    let running = Running::start().await;
-    let second = announce(
+/// Another job of the same build, and one of another build of the same project.
+async fn neighbours(running: &Running) -> (String, String) {
+    let more = format!("/larder/v1/builds/{}/jobs", running.build);
+    let beside = running
+        .test
+        .post(&running.writer, &more, r#"{"name":"test"}"#)
+        .await;
+    let outside = announce(
         &running.test,
         &running.writer,
         &json!({ "jobs": [{ "name": "x" }] }),
     )
     .await;
-    let more = format!("/larder/v1/builds/{}/jobs", running.build);
-    let sibling = running
-        .test
-        .post(&running.writer, &more, r#"{"name":"test"}"#)
-        .await
-        .is(200)
-        .json();
-    let token = running.job_token.as_str();
+    let id = |announced: &Value| announced["jobs"][0]["id"].as_str().unwrap().to_owned();
+    (id(&beside.is(200).json()), id(&outside))
+}
+
+#[tokio::test]
+async fn a_job_reads_its_own_build_and_no_other() {
+    let running = Running::start().await;
     let artifact = running.keep("a.txt", "abc").await["id"]
         .as_str()
         .unwrap()
         .to_owned();
-    let (own, beside, outside) = (
-        &running.job,
-        sibling["jobs"][0]["id"].as_str().unwrap(),
-        second["jobs"][0]["id"].as_str().unwrap(),
-    );
+    let (beside, outside) = neighbours(&running).await;
+    for readable in [
+        format!("builds/{}", running.build),
+        format!("builds/{}/artifacts", running.build),
+        format!("jobs/{beside}"),
+        format!("jobs/{beside}/artifacts"),
+        format!("jobs/{}/artifacts/a.txt", running.job),
+        format!("artifacts/{artifact}/content"),
+        format!("projects/{PROJECT}"),
+    ] {
+        let path = format!("/larder/v1/{readable}");
+        running.test.get(&running.job_token, &path).await.is(200);
+    }
+    for path in [
+        format!("jobs/{outside}"),
+        format!("jobs/{outside}/artifacts"),
+    ] {
+        let path = format!("/larder/v1/{path}");
+        running
+            .test
+            .get(&running.job_token, &path)
+            .await
+            .refused(404, "not_found", "");
+    }
+    for path in ["projects".to_owned(), format!("projects/{PROJECT}/builds")] {
+        let path = format!("/larder/v1/{path}");
+        running
+            .test
+            .get(&running.job_token, &path)
+            .await
+            .refused(403, "forbidden", "job's token");
+    }
+}
 
-    running
-        .test
-        .get(token, &format!("/larder/v1/builds/{}", running.build))
-        .await
-        .is(200);
-    running
-        .test
-        .get(token, &format!("/larder/v1/jobs/{beside}"))
-        .await
-        .is(200);
-    running
-        .test
-        .get(token, &format!("/larder/v1/jobs/{beside}/artifacts"))
-        .await
-        .is(200);
-    running
-        .test
-        .get(token, &format!("/larder/v1/artifacts/{artifact}/content"))
-        .await
-        .is(200);
-    running
-        .test
-        .get(token, &format!("/larder/v1/jobs/{outside}"))
-        .await
-        .refused(404, "not_found", "");
-    running
-        .test
-        .get(token, "/larder/v1/projects")
-        .await
-        .refused(403, "forbidden", "job's token");
-
-    let put = |job: &str| format!("/larder/v1/jobs/{job}/artifacts/x");
-    running.test.put(token, &put(own), "1").await.is(201);
-    running.test.put(token, &put(beside), "1").await.refused(
-        403,
-        "forbidden",
-        "its own running job",
-    );
-    running
-        .test
-        .put(token, &put(outside), "1")
-        .await
-        .refused(404, "not_found", "");
+#[tokio::test]
+async fn a_job_adds_to_itself_alone_and_deletes_nothing() {
+    let running = Running::start().await;
+    let artifact = running.keep("a.txt", "abc").await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let (beside, outside) = neighbours(&running).await;
     let end = r#"{"state":"failed"}"#;
-    running
-        .test
-        .patch(token, &format!("/larder/v1/jobs/{beside}"), end)
-        .await
-        .refused(403, "forbidden", "");
-    running
-        .test
-        .patch(token, &format!("/larder/v1/jobs/{outside}"), end)
-        .await
-        .refused(404, "not_found", "");
-    running
-        .test
-        .post(token, &more, r#"{"name":"y"}"#)
-        .await
-        .refused(403, "forbidden", "");
-    let builds = format!("/larder/v1/projects/{PROJECT}/builds");
-    running
-        .test
-        .post(token, &builds, "{}")
-        .await
-        .refused(403, "forbidden", "");
-    running
-        .test
-        .delete(token, &put(own))
-        .await
-        .refused(403, "forbidden", "");
-    running
-        .test
-        .delete(token, &format!("/larder/v1/artifacts/{artifact}"))
-        .await
-        .refused(403, "forbidden", "");
+    let step = r#"{"name":"a","state":"running"}"#;
+    for (method, of_job, body) in [
+        (Method::PUT, "/artifacts/x", "1"),
+        (Method::PATCH, "", end),
+        (Method::POST, "/heartbeat", ""),
+        (Method::PUT, "/steps/0", step),
+    ] {
+        for (job, status, code) in [(&beside, 403, "forbidden"), (&outside, 404, "not_found")] {
+            let path = format!("/larder/v1/jobs/{job}{of_job}");
+            let answer = running
+                .test
+                .send(&running.job_token, method.clone(), &path, body)
+                .await;
+            answer.refused(status, code, "");
+        }
+        let own = format!("/larder/v1/jobs/{}{of_job}", running.job);
+        if method != Method::PATCH {
+            let answer = running
+                .test
+                .send(&running.job_token, method, &own, body)
+                .await;
+            assert!(answer.status.is_success(), "{own}: {:?}", answer.body);
+        }
+    }
+    for (method, path, body) in [
+        (
+            Method::POST,
+            format!("builds/{}/jobs", running.build),
+            r#"{"name":"y"}"#,
+        ),
+        (Method::POST, format!("projects/{PROJECT}/builds"), "{}"),
+        (
+            Method::DELETE,
+            format!("jobs/{}/artifacts/a.txt", running.job),
+            "",
+        ),
+        (Method::DELETE, format!("artifacts/{artifact}"), ""),
+    ] {
+        let path = format!("/larder/v1/{path}");
+        let answer = running
+            .test
+            .send(&running.job_token, method, &path, body)
+            .await;
+        answer.refused(403, "forbidden", "its own running job");
+    }
 }
 
 #[tokio::test]

@@ -203,6 +203,49 @@ async fn an_unknown_project_is_made_only_by_who_may_make_it() {
         .refused(404, "not_found", "project");
 }
 
+/// Bodies that announce nothing, and what is said of each.
+const MISTAKES: &[(&str, &str)] = &[
+    ("", "EOF"),
+    ("not json", "expected"),
+    ("[]", "expected an object"),
+    (r#" ["main"]"#, "expected an object"),
+    ("{} {}", "trailing"),
+    (
+        r#"{"brunch":"main"}"#,
+        "unknown field `brunch`, expected one of `branch`",
+    ),
+    (
+        r#"{"branch":7}"#,
+        "branch: invalid type: integer `7`, expected a string",
+    ),
+    (
+        r#"{"jobs":[{"name":"a","parallelism":"2"}]}"#,
+        "jobs[0].parallelism: invalid type: string",
+    ),
+    (
+        r#"{"jobs":[{"name":"a","parallelism":-1}]}"#,
+        "jobs[0].parallelism",
+    ),
+    (
+        r#"{"jobs":[{"name":"a","parallelism":0}]}"#,
+        "parallelism: must be between 1 and 256",
+    ),
+    (
+        r#"{"jobs":[{"name":"a","parallelism":257}]}"#,
+        "parallelism: must be between 1 and 256",
+    ),
+    (r#"{"jobs":[{"parallelism":1}]}"#, "missing field `name`"),
+    (r#"{"jobs":[{"name":""}]}"#, "name"),
+    (r#"{"jobs":[{"name":"a\nb"}]}"#, "control characters"),
+    (
+        r#"{"jobs":[{"name":"a"},{"name":"a"}]}"#,
+        "two are named `a`",
+    ),
+    (r#"{"external_id":""}"#, "external_id: is empty"),
+    (r#"{"branch":"a\u0000b"}"#, "branch"),
+    ("{\"branch\":\"\u{fffd}\"", "EOF"),
+];
+
 #[tokio::test]
 async fn mistakes_in_a_body_are_named_and_nothing_is_made() {
     let test = TestLarder::start().await;
@@ -212,69 +255,34 @@ async fn mistakes_in_a_body_are_named_and_nothing_is_made() {
     let path = format!("/larder/v1/projects/{PROJECT}/builds");
     let long = format!(r#"{{"message":"{}"}}"#, "x".repeat(5_000));
     let deep = "[".repeat(100_000);
-    let mistakes = [
-        ("", "EOF"),
-        ("not json", "expected"),
-        ("[]", "expected an object"),
-        (r#" ["main"]"#, "expected an object"),
-        ("{} {}", "trailing"),
-        (
-            r#"{"brunch":"main"}"#,
-            "unknown field `brunch`, expected one of `branch`",
-        ),
-        (
-            r#"{"branch":7}"#,
-            "branch: invalid type: integer `7`, expected a string",
-        ),
-        (
-            r#"{"jobs":[{"name":"a","parallelism":"2"}]}"#,
-            "jobs[0].parallelism: invalid type: string",
-        ),
-        (
-            r#"{"jobs":[{"name":"a","parallelism":-1}]}"#,
-            "jobs[0].parallelism",
-        ),
-        (
-            r#"{"jobs":[{"name":"a","parallelism":0}]}"#,
-            "parallelism: must be between 1 and 256",
-        ),
-        (
-            r#"{"jobs":[{"name":"a","parallelism":257}]}"#,
-            "parallelism: must be between 1 and 256",
-        ),
-        (r#"{"jobs":[{"parallelism":1}]}"#, "missing field `name`"),
-        (r#"{"jobs":[{"name":""}]}"#, "name"),
-        (r#"{"jobs":[{"name":"a\nb"}]}"#, "control characters"),
-        (
-            r#"{"jobs":[{"name":"a"},{"name":"a"}]}"#,
-            "two are named `a`",
-        ),
-        (r#"{"external_id":""}"#, "external_id: is empty"),
-        (r#"{"branch":"a\u0000b"}"#, "branch"),
-        (&long, "message: must be at most 4096 bytes"),
+    let deep_jobs = format!(r#"{{"jobs":{deep}"#);
+    let made = [
+        (long.as_str(), "message: must be at most 4096 bytes"),
         (&deep, "expected an object"),
-        (
-            &format!(r#"{{"jobs":{deep}"#),
-            "jobs[0][0]: invalid type: sequence",
-        ),
-        ("{\"branch\":\"\u{fffd}\"", "EOF"),
+        (&deep_jobs, "jobs[0][0]: invalid type: sequence"),
     ];
-    for (body, says) in mistakes {
-        test.post(&writer, &path, body.to_owned())
-            .await
-            .refused(400, "invalid", says);
+    for (body, says) in MISTAKES.iter().chain(&made) {
+        let answer = test.post(&writer, &path, (*body).to_owned()).await;
+        answer.refused(400, "invalid", says);
     }
-    test.post(&writer, &path, &b"{\"branch\":\"\xff\"}"[..])
+    let no_text = &b"{\"branch\":\"\xff\"}"[..];
+    test.post(&writer, &path, no_text)
         .await
         .refused(400, "invalid", "");
     let huge = format!(r#"{{"message":"{}"}}"#, "x".repeat(1024 * 1024));
     test.post(&writer, &path, huge)
         .await
         .refused(413, "too_large", "1048576 bytes");
-    assert_eq!(
-        test.get(&writer, &path).await.json(),
-        json!({ "builds": [], "next": null })
-    );
+    let listed = test.get(&writer, &path).await.json();
+    assert_eq!(listed, json!({ "builds": [], "next": null }));
+}
+
+#[tokio::test]
+async fn mistakes_in_the_name_of_a_project_are_named() {
+    let test = TestLarder::start().await;
+    let writer = test
+        .token("ada", Role::Writer, PROJECT, "write_builds")
+        .await;
     for slug in [
         "svn/acme/demo",
         "github/a%20b/demo",

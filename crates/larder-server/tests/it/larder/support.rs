@@ -6,8 +6,9 @@ use http_body_util::BodyExt as _;
 use larder_core::clock::{Clock, Timestamp};
 use larder_core::model::{Principal, ProjectSlug, Role, Scopes};
 use larder_core::{Larder, NewTokenRequest, Settings};
-use larder_server::app::{App, AppSettings};
+use larder_server::app;
 use larder_server::config::ServeHtml;
+use larder_server::http::state::{App, AppSettings};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -177,10 +178,7 @@ impl TestLarder {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self
-            .app
-            .clone()
-            .router()
+        let response = app::router(self.app.clone())
             .oneshot(request.body(body.into()).unwrap())
             .await
             .unwrap();

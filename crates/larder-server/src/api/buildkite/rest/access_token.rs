@@ -4,7 +4,7 @@ use crate::api::buildkite::rest::answer::{Json, no_content};
 use crate::api::buildkite::rest::auth::Caller;
 use crate::api::buildkite::rest::error::Error;
 use crate::api::buildkite::rest::user::email_of;
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::State;
 use axum::response::Response;
 use larder_core::Error as CoreError;

@@ -1,7 +1,7 @@
 //! The absolute addresses in bodies, all under the public URL, and the ids that Buildkite's GraphQL would give.
 
-use crate::app::App;
 use crate::http::encode_segment;
+use crate::http::state::App;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use larder_core::model::{Artifact, Build, JobId, Organization, Project};

@@ -3,7 +3,7 @@
 
 use crate::api::buildkite::rest::error::Error;
 use crate::api::buildkite::rest::query::Query;
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;

@@ -9,7 +9,7 @@ use crate::api::buildkite::rest::pages::Pages;
 use crate::api::buildkite::rest::pipelines::{self, PipelineBody};
 use crate::api::buildkite::rest::place::Place;
 use crate::api::buildkite::rest::query::Query;
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;

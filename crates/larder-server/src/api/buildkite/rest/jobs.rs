@@ -7,7 +7,7 @@ use crate::api::buildkite::rest::error::Error;
 use crate::api::buildkite::rest::pages::Pages;
 use crate::api::buildkite::rest::place::Place;
 use crate::api::buildkite::rest::query::Query;
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::State;
 use axum::http::StatusCode;
 use larder_core::model::{Build, Job, JobId, JobState};

@@ -6,7 +6,7 @@ use crate::api::buildkite::rest::auth::Caller;
 use crate::api::buildkite::rest::error::Error;
 use crate::api::buildkite::rest::pages::Pages;
 use crate::api::buildkite::rest::place::Place;
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::State;
 use axum::response::Response;
 use larder_core::model::Organization;

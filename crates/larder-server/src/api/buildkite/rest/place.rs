@@ -2,7 +2,7 @@
 //! that is not there is named.
 
 use crate::api::buildkite::rest::error::Error;
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use larder_core::model::{ArtifactId, Build, JobId, Principal, Project};

@@ -3,7 +3,7 @@
 use crate::api::buildkite::rest::answer::Json;
 use crate::api::buildkite::rest::auth::Caller;
 use crate::api::buildkite::rest::error::Error;
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::State;
 use serde::Serialize;
 

@@ -4,7 +4,7 @@
 mod routes;
 
 use crate::api::larder::extract::Json;
-use crate::app::App;
+use crate::http::state::App;
 use axum::extract::State;
 use larder_protocol as wire;
 use utoipa::openapi::path::{

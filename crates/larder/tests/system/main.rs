@@ -1,0 +1,15 @@
+//! The whole larder from outside: the real program as real processes, over loopback sockets.
+//!
+//! What needs root or somebody else's program says so in its `#[ignore]` and is run by `cargo xtask test`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod command_line;
+mod crash;
+mod demo;
+mod disk_full;
+mod drain;
+mod large;
+mod recipe;
+mod support;
+mod write_order;
