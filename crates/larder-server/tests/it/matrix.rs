@@ -325,8 +325,9 @@ fn told(row: &Row, caller: &Caller, place: &Place) -> String {
 struct Faults(Vec<String>);
 
 impl Faults {
-    fn note(&mut self, fault: String) {
-        self.0.push(fault.chars().take(1_000).collect());
+    fn note(&mut self, mut fault: String) {
+        fault.truncate(fault.floor_char_boundary(1_000));
+        self.0.push(fault);
     }
 
     fn note_difference(

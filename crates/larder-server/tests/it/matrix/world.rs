@@ -6,6 +6,7 @@ use larder_core::clock::Timestamp;
 use larder_core::model::{EndState, NewBuild, NewJob, NewStep, Principal, StepState};
 use larder_core::{Announced, AnnouncedNode};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// A UUID of which nothing is known.
@@ -157,17 +158,14 @@ fn rows_of(database: &rusqlite::Connection, table: &str) -> Vec<String> {
     let mut statement = database
         .prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2"))
         .unwrap();
-    let columns: Vec<String> = statement
-        .column_names()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let columns = statement.column_names();
+    let columns: Vec<String> = columns.map(ToOwned::to_owned).collect();
     let rows = statement.query_map([], |row| {
         let mut text = String::new();
         for (index, column) in columns.iter().enumerate() {
             if column != "used_at" {
                 let value: rusqlite::types::Value = row.get(index)?;
-                text.push_str(&format!("{column}={value:?} "));
+                write!(text, "{column}={value:?} ").unwrap();
             }
         }
         Ok(text)
