@@ -10,6 +10,7 @@ mod demo;
 mod disk_full;
 mod drain;
 mod large;
+mod power_cut;
 mod recipe;
 mod support;
 mod write_order;
