@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
 
+use larder_core::model::hex;
+
 use crate::support::{Client, Job, Made, Opened, ServeProcess, Store, Upload, wait_until_empty};
 
 const MEBIBYTE: usize = 1024 * 1024;
@@ -58,12 +60,12 @@ fn check(size: u64) {
 fn send(server: &ServeProcess, job: &Job, size: u64) -> (String, u64) {
     let (mut hasher, mut most, mut left) = (Sha256::new(), 0, 0);
     let mut source = Generated::new(size);
-    let mut hashed = Hashed {
+    let mut tapped = Tapped {
         source: &mut source,
         hasher: &mut hasher,
     };
     let upload = Upload {
-        source: &mut hashed,
+        source: &mut tapped,
         declared: Some(size),
         sent: &mut |bytes| {
             left += bytes;
@@ -186,19 +188,15 @@ impl Read for Generated {
 }
 
 /// Hashes what is read.
-struct Hashed<'a> {
+struct Tapped<'a> {
     source: &'a mut dyn Read,
     hasher: &'a mut Sha256,
 }
 
-impl Read for Hashed<'_> {
+impl Read for Tapped<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.source.read(buffer)?;
         self.hasher.update(&buffer[..count]);
         Ok(count)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

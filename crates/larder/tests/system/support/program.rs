@@ -44,13 +44,11 @@ pub(crate) fn output_within(within: Duration, command: &mut Command) -> Finished
     let id = child.id();
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || done.send(child.wait_with_output()));
-    match ended.recv_timeout(within) {
-        Ok(output) => Finished::from(output.unwrap()),
-        Err(_) => {
-            kill("KILL", id);
-            panic!("{command:?} did not end within {within:?}");
-        }
-    }
+    let Ok(output) = ended.recv_timeout(within) else {
+        kill("KILL", id);
+        panic!("{command:?} did not end within {within:?}");
+    };
+    Finished::from(output.unwrap())
 }
 
 /// SIGINT to a process that this test started.
