@@ -8,6 +8,7 @@ mod command_line;
 mod crash;
 mod demo;
 mod disk_full;
+mod documents;
 mod drain;
 mod large;
 mod power_cut;
