@@ -24,7 +24,7 @@ const BYTES: &[u8] = b"the bytes\n";
 #[ignore = "needs curl"]
 fn the_commands_of_circlecis_reference_work_as_printed() {
     let curl = Curl::start();
-    let job = curl.job(DOCUMENTED_FILE);
+    curl.job(DOCUMENTED_FILE);
     let [list, file, latest] = &commands(CIRCLECI)[..] else {
         panic!("the reference prints three commands")
     };
@@ -145,7 +145,7 @@ impl Curl {
         }
     }
 
-    /// A job of `main` that kept one file and passed.
+    /// Job 1, of `main`, which keeps one file and passes.
     fn job(&self, file: &str) -> Job {
         let client = self.server.client();
         let job = client.announce(&self.token);
