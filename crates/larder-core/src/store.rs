@@ -1,6 +1,6 @@
 //! What every use case works with: rows, bytes, time, keys, and the settings that bound them.
 
-use crate::blobs::{BlobStore, LocalBlobs};
+use crate::blobs::{BlobStore, LocalBlobs, sync_folder};
 use crate::clock::Clock;
 use crate::error::{Context as _, Result};
 use crate::metadata::Database;
@@ -42,6 +42,19 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// A new store must not vanish with the folders that it lies in.
+    fn sync_folders(&self) -> Result<()> {
+        let holders = [
+            Some(&*self.data),
+            self.database.parent(),
+            self.blobs.parent(),
+            self.data.parent(),
+        ];
+        holders.into_iter().flatten().try_for_each(sync_folder)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) database: Database,
@@ -58,12 +71,14 @@ impl Store {
         if let Some(folder) = settings.database.parent() {
             std::fs::create_dir_all(folder).context("make the database's folder")?;
         }
-        Ok(Self {
+        let store = Self {
             database: Database::open_sqlite(&settings.database)?,
             blobs: BlobStore::Local(LocalBlobs::open(&settings.blobs)?),
             keys: KeyRing::open(&settings.data.join("signing-keys.json"))?,
             clock,
             settings,
-        })
+        };
+        store.settings.sync_folders()?;
+        Ok(store)
     }
 }

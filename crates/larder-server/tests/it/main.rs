@@ -9,3 +9,5 @@ mod buildkite;
 mod circleci;
 mod hostile_names;
 mod larder;
+mod matrix;
+mod support;
