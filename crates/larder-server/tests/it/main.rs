@@ -11,3 +11,4 @@ mod hostile_names;
 mod larder;
 mod matrix;
 mod support;
+mod web;
