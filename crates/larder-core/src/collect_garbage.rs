@@ -1,4 +1,4 @@
-//! Frees what nothing needs any more: bytes of deleted artifacts, uploads that were given up, bytes that no row names.
+//! Frees what nothing needs any more: bytes of deleted and expired artifacts, uploads that were given up, bytes that no row names.
 
 use crate::error::Result;
 use crate::larder::Larder;
@@ -12,7 +12,9 @@ const BATCH: u32 = 500;
 pub struct Swept {
     /// Announced artifacts whose bytes never came, and which are `error` now.
     pub abandoned: u64,
-    /// Files whose last artifact was deleted.
+    /// Artifacts that are past their retention, and whose rows say `expired` now.
+    pub expired: u64,
+    /// Files whose last artifact was deleted or expired.
     pub freed: u64,
     /// Files that no row named.
     pub orphans: u64,
@@ -27,6 +29,7 @@ impl Larder {
             .database
             .write(async move |tx| artifacts::fail_overdue(tx, now).await)
             .await?;
+        let expired = self.expire().await?;
         // From `deleting` no blob comes back, so its bytes may go whatever uploads arrive meanwhile.
         while self
             .store
@@ -39,6 +42,7 @@ impl Larder {
         let orphans = self.remove_orphans().await?;
         Ok(Swept {
             abandoned,
+            expired,
             freed,
             orphans,
         })

@@ -17,9 +17,15 @@ pub(crate) struct TestStore {
 
 impl TestStore {
     pub(crate) fn open() -> Self {
+        Self::open_with(|_| ())
+    }
+
+    pub(crate) fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(Timestamp(1_800_000_000_000));
-        let larder = Larder::open(Settings::in_folder(folder.path()), clock.clone()).unwrap();
+        let mut settings = Settings::in_folder(folder.path());
+        change(&mut settings);
+        let larder = Larder::open(settings, clock.clone()).unwrap();
         Self {
             larder,
             clock,
