@@ -26,10 +26,17 @@ async fn sweep_once(larder: &Larder) {
         Ok(swept) => {
             let larder_core::Swept {
                 abandoned,
+                expired,
                 freed,
                 orphans,
             } = swept;
-            tracing::info!(abandoned, freed, orphans, "freed what nothing needs");
+            tracing::info!(
+                abandoned,
+                expired,
+                freed,
+                orphans,
+                "freed what nothing needs"
+            );
         }
         Err(error) => tracing::error!(%error, "collect garbage"),
     }

@@ -384,8 +384,16 @@ pub(crate) enum ProjectCommand {
         #[arg(long)]
         public: bool,
     },
-    /// List projects.
+    /// List projects: slug, readers, retention, when made.
     List,
+    /// Set how long finished artifacts of a project are kept; it counts at once, for those that are there too.
+    Retention {
+        /// Like github/acme/demo.
+        slug: String,
+        /// A number of days from an artifact's completion, `none` for no end, or `default` for what the settings say.
+        #[arg(value_name = "DAYS|none|default")]
+        retention: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

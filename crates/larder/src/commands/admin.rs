@@ -66,6 +66,12 @@ fn request(command: AdminCommand) -> AdminRequest {
             AdminRequest::CreateProject { slug, public }
         }
         AdminCommand::Project(ProjectCommand::List) => AdminRequest::ListProjects,
+        AdminCommand::Project(ProjectCommand::Retention { slug, retention }) => {
+            AdminRequest::SetRetention {
+                project: slug,
+                retention,
+            }
+        }
         AdminCommand::Token(TokenCommand::Create {
             user,
             scopes,
@@ -127,7 +133,15 @@ fn print(answer: &AdminAnswer, link_to: Option<&str>) {
         AdminAnswer::Projects(projects) => {
             for project in projects {
                 let readers = if project.public { "public" } else { "private" };
-                println!("{}\t{readers}\t{}", project.slug, project.created_at);
+                let retention = match project.retention.as_str() {
+                    "default" => "retention as set for all".to_owned(),
+                    "none" => "no end".to_owned(),
+                    days => format!("{days} days"),
+                };
+                println!(
+                    "{}\t{readers}\t{retention}\t{}",
+                    project.slug, project.created_at
+                );
             }
         }
         AdminAnswer::Tokens(tokens) => {
@@ -159,8 +173,9 @@ fn print(answer: &AdminAnswer, link_to: Option<&str>) {
             );
         }
         AdminAnswer::Swept(swept) => println!(
-            "{} uploads given up, {} files of deleted artifacts freed, {} files that no row named removed",
-            swept.abandoned, swept.freed, swept.orphans
+            "{} uploads given up, {} artifacts expired, {} files of deleted or expired artifacts freed, {} files that no \
+             row named removed",
+            swept.abandoned, swept.expired, swept.freed, swept.orphans
         ),
     }
 }
