@@ -12,14 +12,14 @@ mod world;
 use crate::support::Answer;
 use axum::http::{Method, header};
 use callers::Caller;
-use larder_server::app::App;
+use larder_server::app;
 use routes::{Dialect, Needs, Row, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 use world::{Place, World};
 
 #[test]
 fn every_route_has_a_row_and_every_row_a_route() {
-    let routes = App::routes().table();
+    let routes = app::routes().table();
     let routes: BTreeSet<String> = routes
         .iter()
         .map(|(method, template)| format!("{method} {template}"))

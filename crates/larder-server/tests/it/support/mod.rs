@@ -15,7 +15,8 @@ use larder_core::model::{
     Role, Scopes,
 };
 use larder_core::{Announced, Incoming, Larder, NewTokenRequest, Settings};
-use larder_server::app::{App, AppSettings};
+use larder_server::app;
+use larder_server::http::state::{App, AppSettings};
 use larder_server::config::ServeHtml;
 use tower::ServiceExt as _;
 
@@ -61,7 +62,7 @@ impl TestLarder {
             content_url: content_url.map(|url| url.to_owned().try_into().unwrap()),
             serve_html: ServeHtml::Render,
         };
-        let router = App::new(larder.clone(), addresses).router();
+        let router = app::router(App::new(larder.clone(), addresses));
         Self {
             larder,
             clock,
