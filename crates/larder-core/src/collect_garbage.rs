@@ -8,7 +8,7 @@ use crate::metadata::{artifacts, blobs};
 const BATCH: u32 = 500;
 
 /// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Swept {
     /// Announced artifacts whose bytes never came, and which are `error` now.
     pub abandoned: u64,
@@ -18,6 +18,8 @@ pub struct Swept {
     pub freed: u64,
     /// Files that no row named.
     pub orphans: u64,
+    /// Why nothing expired and nothing will until an operator says so, for people; see [`Larder::resume_retention`].
+    pub held: Option<String>,
 }
 
 impl Larder {
@@ -29,7 +31,7 @@ impl Larder {
             .database
             .write(async move |tx| artifacts::fail_overdue(tx, now).await)
             .await?;
-        let expired = self.expire().await?;
+        let (expired, held) = self.expire().await?;
         // From `deleting` no blob comes back, so its bytes may go whatever uploads arrive meanwhile.
         while self
             .store
@@ -45,6 +47,7 @@ impl Larder {
             expired,
             freed,
             orphans,
+            held,
         })
     }
 

@@ -1,12 +1,13 @@
 //! What every use case works with: rows, bytes, time, keys, and the settings that bound them.
 
 use crate::blobs::{BlobStore, LocalBlobs, sync_folder};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::error::{Context as _, Result};
 use crate::metadata::Database;
 use crate::metadata::artifacts::AsOf;
 use crate::signed_url::KeyRing;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 /// Where an embedded store is and what bounds it.
 #[derive(Clone, Debug)]
@@ -67,6 +68,8 @@ pub(crate) struct Store {
     pub(crate) clock: Clock,
     pub(crate) keys: KeyRing,
     pub(crate) settings: Settings,
+    /// Of the last sweep by this process: when, and what [`Clock::elapsed_ms`] was.
+    pub(crate) last_sweep: Mutex<Option<(Timestamp, i64)>>,
 }
 
 impl Store {
@@ -90,6 +93,7 @@ impl Store {
             keys: KeyRing::open(&settings.data.join("signing-keys.json"))?,
             clock,
             settings,
+            last_sweep: Mutex::new(None),
         };
         store.settings.sync_folders()?;
         Ok(store)

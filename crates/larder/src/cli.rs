@@ -334,6 +334,9 @@ pub(crate) enum AdminCommand {
     /// Tokens.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// What becomes of artifacts past their retention.
+    #[command(subcommand)]
+    Retention(RetentionCommand),
     /// Compare rows and bytes; exits 1 and names each artifact that has not its exact bytes.
     Check {
         /// Fail also for bytes that no row names.
@@ -372,6 +375,12 @@ pub(crate) enum UserCommand {
         #[arg(long)]
         role: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RetentionCommand {
+    /// Expire what is due, after the server's log said that nothing expires: the clock and the retention are right.
+    Resume,
 }
 
 #[derive(Debug, Subcommand)]

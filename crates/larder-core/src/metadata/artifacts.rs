@@ -280,6 +280,14 @@ pub(crate) async fn due(tx: &mut Tx, as_of: AsOf, limit: u32) -> Result<Vec<Due>
     .await
 }
 
+/// How many artifacts are past their retention and not yet noted as expired, and their bytes.
+pub(crate) async fn due_in_all(tx: &mut Tx, as_of: AsOf) -> Result<(i64, i64)> {
+    let sql = format!("SELECT COUNT(*), CAST(COALESCE(SUM(artifact.size), 0) AS BIGINT) {DUE}");
+    let values = as_of.values([]);
+    tx.one(&sql, &values, |row| Ok((row.int(0)?, row.int(1)?)))
+        .await
+}
+
 /// Notes that an artifact is past its retention.
 pub(crate) async fn expire(tx: &mut Tx, pk: i64, now: Timestamp) -> Result<()> {
     tx.execute(

@@ -97,6 +97,15 @@ pub(crate) async fn set_retention(tx: &mut Tx, project: i64, retention: Retentio
     Ok(())
 }
 
+/// Whether artifacts of any project expire, where `of_instance` days are the retention of those without one of their own.
+pub(crate) async fn any_retention(tx: &mut Tx, of_instance: u32) -> Result<bool> {
+    let sql = "SELECT 1 FROM project WHERE COALESCE(retention_days, ?1) <> 0 LIMIT 1";
+    let found = tx
+        .first(sql, &[of_instance.into()], |row| row.int(0))
+        .await?;
+    Ok(found.is_some())
+}
+
 /// Reads the columns of a project and its organization that begin at `first`.
 pub(crate) fn project_at(row: &Row<'_>, first: usize) -> Result<Project> {
     Ok(Project {

@@ -249,7 +249,8 @@ async fn a_project_overrides_the_instance_and_a_change_counts_at_once() {
     let check = async |retention: &str, days: i64, expected: ArtifactState| {
         retain(&store, retention).await;
         let finished = artifact.finished_at.unwrap();
-        store.clock.set(finished.plus_ms(days * DAY_MS));
+        let wanted = finished.plus_ms(days * DAY_MS);
+        store.clock.advance_ms(wanted.0 - store.clock.now().0);
         let found = state(&store, &artifact).await;
         assert_eq!(found, expected, "{retention} after {days} days");
     };
@@ -340,6 +341,111 @@ async fn an_announced_upload_is_an_error_when_its_lease_ends_without_a_sweep() {
         .finish(OPERATOR, job.id, EndState::Passed, None)
         .await;
     assert!(nothing.is_ok());
+}
+
+/// Keeps as many files with contents of their own, all of the same size.
+async fn keep_many(store: &TestStore, job: &Job, name: &str, count: usize) {
+    let uploads = (0..count).map(|number| async move {
+        let path = format!("{name}-{number:04}");
+        store.keep(job, &path, path.as_bytes()).await.unwrap()
+    });
+    futures_util::future::join_all(uploads).await;
+}
+
+async fn sweep(store: &TestStore) -> (u64, Option<String>) {
+    let swept = store.larder.collect_garbage().await.unwrap();
+    (swept.expired, swept.held)
+}
+
+#[tokio::test]
+async fn a_sweep_that_would_take_much_of_the_store_waits_for_the_operator() {
+    let (store, job) = store_of_30_days().await;
+    keep_many(&store, &job, "old", 1_001).await;
+    store.clock.advance_ms(DAY_MS);
+    keep_many(&store, &job, "new", 3_003).await;
+    store.clock.advance_ms(29 * DAY_MS);
+    let (expired, held) = sweep(&store).await;
+    assert_eq!(
+        (expired, held),
+        (1_001, None),
+        "a quarter is not more than a quarter"
+    );
+
+    let files = store.blob_files().len();
+    store.clock.advance_ms(DAY_MS);
+    let (expired, held) = sweep(&store).await;
+    let why = held.expect("all that is left would go");
+    assert_eq!(expired, 0);
+    assert!(why.contains("3003 artifacts"), "{why}");
+    assert_eq!(sweep(&store).await, (0, Some(why)), "it holds until told");
+    assert_eq!(store.blob_files().len(), files);
+    assert!(
+        shown(&store, job.id).await.is_empty(),
+        "the clock still decides"
+    );
+    assert_eq!(store.larder.resume_retention().await.unwrap(), 3_003);
+    assert_eq!(sweep(&store).await, (0, None));
+    assert!(store.blob_files().is_empty());
+}
+
+#[tokio::test]
+async fn a_thousand_artifacts_never_wait() {
+    let (store, job) = store_of_30_days().await;
+    keep_many(&store, &job, "old", 1_000).await;
+    store.clock.advance_ms(30 * DAY_MS);
+    assert_eq!(sweep(&store).await, (1_000, None));
+}
+
+#[tokio::test]
+async fn a_clock_that_jumped_more_than_a_day_expires_nothing_until_the_operator_has_looked() {
+    let check = async |jump_ms: i64, holds: bool| {
+        let (store, job) = store_of_30_days().await;
+        store.keep(&job, "a", b"hello").await.unwrap();
+        store.clock.advance_ms(29 * DAY_MS);
+        assert_eq!(sweep(&store).await, (0, None));
+        store.clock.set(store.clock.now().plus_ms(jump_ms));
+        let (_, held) = sweep(&store).await;
+        assert_eq!(held.is_some(), holds, "{jump_ms}: {held:?}");
+        store.clock.advance_ms(2 * DAY_MS);
+        let (expired, held) = sweep(&store).await;
+        assert_eq!(held.is_some(), holds, "{jump_ms}: {held:?}");
+        assert!(!holds || expired == 0);
+        assert_eq!(store.blob_files().is_empty(), !holds);
+        store.larder.resume_retention().await.unwrap();
+        assert_eq!(sweep(&store).await, (0, None));
+    };
+    check(DAY_MS, false).await;
+    check(DAY_MS + 1, true).await;
+    check(400 * DAY_MS, true).await;
+    check(-DAY_MS - 1, true).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_jumped_while_the_store_was_closed_is_noticed_too() {
+    let (store, job) = store_of_30_days().await;
+    store.keep(&job, "a", b"hello").await.unwrap();
+    assert_eq!(sweep(&store).await, (0, None));
+    let now = store.clock.now();
+    let store = store.reopen_at(now.plus_ms(DAY_MS));
+    assert_eq!(sweep(&store).await, (0, None));
+    let store = store.reopen_at(now.plus_ms(40 * DAY_MS));
+    let (expired, held) = sweep(&store).await;
+    assert!(expired == 0 && held.is_some(), "{held:?}");
+    let store = store.reopen_at(now.plus_ms(40 * DAY_MS));
+    assert_eq!(sweep(&store).await, (0, held), "it is held over a restart");
+    assert_eq!(store.larder.resume_retention().await.unwrap(), 1);
+    let store = store.reopen_at(now.plus_ms(40 * DAY_MS));
+    assert_eq!(sweep(&store).await, (0, None));
+}
+
+#[tokio::test]
+async fn a_jump_says_nothing_where_nothing_expires() {
+    let store = TestStore::open();
+    let job = store.job().await;
+    store.keep(&job, "a", b"hello").await.unwrap();
+    assert_eq!(sweep(&store).await, (0, None));
+    store.clock.set(store.clock.now().plus_ms(400 * DAY_MS));
+    assert_eq!(sweep(&store).await, (0, None));
 }
 
 #[tokio::test]

@@ -33,6 +33,19 @@ impl TestStore {
         }
     }
 
+    /// Closes the store and opens it again, with its default settings, at another time.
+    pub(crate) fn reopen_at(self, now: Timestamp) -> Self {
+        let Self { larder, folder, .. } = self;
+        drop(larder);
+        let clock = Clock::manual(now);
+        let larder = Larder::open(Settings::in_folder(folder.path()), clock.clone()).unwrap();
+        Self {
+            larder,
+            clock,
+            folder,
+        }
+    }
+
     pub(crate) async fn build(&self, new: NewBuild, jobs: &[(&str, u32)]) -> Announced {
         let jobs = jobs
             .iter()

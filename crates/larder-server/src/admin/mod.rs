@@ -82,6 +82,8 @@ pub enum AdminRequest {
         /// Its id.
         id: String,
     },
+    /// Lets go of the brake that holds a sweep which would expire too much, or by a clock that jumped.
+    ResumeRetention,
     /// Compares rows and bytes.
     Check,
     /// Frees what nothing needs any more.
@@ -102,6 +104,8 @@ pub enum AdminAnswer {
     Projects(Vec<ProjectLine>),
     /// Tokens, newest first.
     Tokens(Vec<TokenLine>),
+    /// How many artifacts expired.
+    Expired(u64),
     /// What a check found.
     Checked(CheckReport),
     /// What a sweep did.
@@ -209,6 +213,7 @@ pub async fn perform(larder: &Larder, request: AdminRequest) -> Result<AdminAnsw
             ))
         }
         AdminRequest::RevokeToken { id } => revoke_token(larder, &id).await,
+        AdminRequest::ResumeRetention => larder.resume_retention().await.map(AdminAnswer::Expired),
         AdminRequest::Check => larder.check().await.map(AdminAnswer::Checked),
         AdminRequest::CollectGarbage => larder.collect_garbage().await.map(AdminAnswer::Swept),
     }

@@ -16,8 +16,8 @@ use larder_core::model::{
 };
 use larder_core::{Announced, Incoming, Larder, NewTokenRequest, Settings};
 use larder_server::app;
-use larder_server::http::state::{App, AppSettings};
 use larder_server::config::ServeHtml;
+use larder_server::http::state::{App, AppSettings};
 use tower::ServiceExt as _;
 
 /// When every test begins: 2026-11-21T02:15:00.123Z.
