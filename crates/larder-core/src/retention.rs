@@ -98,15 +98,14 @@ impl Larder {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .replace((now, elapsed_ms));
-        let expected = match last {
-            Some((then, elapsed_then)) => Some(then.plus_ms(elapsed_ms - elapsed_then)),
-            None => {
-                let sweeps = self
-                    .store
-                    .database
-                    .read(async |tx| instance::sweeps(tx).await);
-                sweeps.await?.last_at
-            }
+        let expected = if let Some((then, elapsed_then)) = last {
+            Some(then.plus_ms(elapsed_ms - elapsed_then))
+        } else {
+            let sweeps = self
+                .store
+                .database
+                .read(async |tx| instance::sweeps(tx).await);
+            sweeps.await?.last_at
         };
         Ok(expected.map_or(0, |expected| now.0.saturating_sub(expected.0)))
     }

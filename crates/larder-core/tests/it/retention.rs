@@ -359,41 +359,31 @@ async fn sweep(store: &TestStore) -> (u64, Option<String>) {
 
 #[tokio::test]
 async fn a_sweep_that_would_take_much_of_the_store_waits_for_the_operator() {
-    let (store, job) = store_of_30_days().await;
-    keep_many(&store, &job, "old", 1_001).await;
-    store.clock.advance_ms(DAY_MS);
-    keep_many(&store, &job, "new", 3_003).await;
-    store.clock.advance_ms(29 * DAY_MS);
-    let (expired, held) = sweep(&store).await;
-    assert_eq!(
-        (expired, held),
-        (1_001, None),
-        "a quarter is not more than a quarter"
-    );
-
-    let files = store.blob_files().len();
-    store.clock.advance_ms(DAY_MS);
-    let (expired, held) = sweep(&store).await;
-    let why = held.expect("all that is left would go");
-    assert_eq!(expired, 0);
-    assert!(why.contains("3003 artifacts"), "{why}");
-    assert_eq!(sweep(&store).await, (0, Some(why)), "it holds until told");
-    assert_eq!(store.blob_files().len(), files);
-    assert!(
-        shown(&store, job.id).await.is_empty(),
-        "the clock still decides"
-    );
-    assert_eq!(store.larder.resume_retention().await.unwrap(), 3_003);
-    assert_eq!(sweep(&store).await, (0, None));
-    assert!(store.blob_files().is_empty());
-}
-
-#[tokio::test]
-async fn a_thousand_artifacts_never_wait() {
-    let (store, job) = store_of_30_days().await;
-    keep_many(&store, &job, "old", 1_000).await;
-    store.clock.advance_ms(30 * DAY_MS);
-    assert_eq!(sweep(&store).await, (1_000, None));
+    // Old files have eight bytes each, so that one young file makes them a quarter of all bytes, or a hair more.
+    let check = async |old: usize, young: usize, holds: bool| {
+        let (store, job) = store_of_30_days().await;
+        keep_many(&store, &job, "old", old).await;
+        store.clock.advance_ms(DAY_MS);
+        store.keep(&job, "young", &vec![7; young]).await.unwrap();
+        store.clock.advance_ms(29 * DAY_MS);
+        if holds {
+            let (expired, held) = sweep(&store).await;
+            let why = held.expect("much would go");
+            assert!(why.contains(&format!("{old} artifacts")), "{why}");
+            assert_eq!(expired, 0);
+            assert_eq!(sweep(&store).await, (0, Some(why)), "it holds until told");
+            assert_eq!(store.blob_files().len(), old + 1);
+            assert_eq!(shown(&store, job.id).await, ["young"], "the clock decides");
+            assert_eq!(store.larder.resume_retention().await.unwrap(), old as u64);
+            assert_eq!(sweep(&store).await, (0, None));
+        } else {
+            assert_eq!(sweep(&store).await, (old as u64, None), "{old}, {young}");
+        }
+        assert_eq!(store.blob_files().len(), 1);
+    };
+    check(1_000, 1, false).await;
+    check(1_001, 3 * 8 * 1_001, false).await;
+    check(1_001, 3 * 8 * 1_001 - 4, true).await;
 }
 
 #[tokio::test]
