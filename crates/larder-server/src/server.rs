@@ -42,10 +42,11 @@ pub struct Server {
 impl Server {
     /// Takes the lock, opens the store and binds the sockets; `tls` replaces the certificate of the settings.
     pub async fn open(config: Config, tls: Option<Tls>) -> Result<Self> {
+        // Before anything is made: wrong settings leave nothing behind.
+        let mut options = config.listener_options()?;
         let lock = StoreLock::require(&config.data)?;
         let larder = open_store(&config)?;
         let admin = AdminSocket::listen(lock.name_socket()?, larder.clone())?;
-        let mut options = config.listener_options()?;
         options.tls = tls.or(options.tls);
         let listener = Listener::bind(config.listen, options)
             .await

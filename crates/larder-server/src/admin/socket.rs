@@ -37,6 +37,10 @@ impl Drop for AdminSocket {
     fn drop(&mut self) {
         self.task.abort();
         let _ = std::fs::remove_file(&self.path);
+        // A folder that was made for the socket alone is empty now; the data folder never is.
+        if let Some(folder) = self.path.parent() {
+            let _ = std::fs::remove_dir(folder);
+        }
     }
 }
 

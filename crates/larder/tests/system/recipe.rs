@@ -3,9 +3,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use crate::support::{PROJECT, ServeProcess, Store, larder, output_within};
+use crate::support::{PATIENCE, PROJECT, ServeProcess, Store, larder, output_within};
 
 /// The page that holds the recipe.
 const PAGE: &str = include_str!("../../../../tests/fixtures/source-documents/000.txt");
@@ -39,7 +38,7 @@ fn the_documents_recipe_downloads_what_the_documents_sample_made() {
     bash.env("CURL_CA_BUNDLE", &ca)
         .env("WGETRC", store.beside("wgetrc"));
     bash.env("HOME", &folder).env("no_proxy", "*");
-    output_within(Duration::from_secs(60), &mut bash).is(0);
+    output_within(PATIENCE, &mut bash).is(0);
 
     let saved =
         |name: &str| std::fs::read_to_string(folder.join(format!("{name}?circle-token={token}")));
@@ -96,7 +95,7 @@ fn run_sample(store: &Store, server: &ServeProcess, token: &str, ca: &Path) -> u
     run.arg(ca).current_dir(config.parent().unwrap());
     run.env("LARDER_URL", &server.url)
         .env("LARDER_TOKEN", token);
-    output_within(Duration::from_secs(60), &mut run).is(0);
+    output_within(PATIENCE, &mut run).is(0);
     // The first job of a store.
     1
 }

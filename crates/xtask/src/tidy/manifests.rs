@@ -70,13 +70,17 @@ const APART: &[Apart] = &[
     },
 ];
 
-/// Crates that must not know each other do not.
+/// Crates that must not know each other do not. Tests may: they look from outside at what is inside.
 pub(super) fn crates_stay_apart(tree: &Tree) -> Vec<Violation> {
     let mut violations = Vec::new();
     for file in manifests(tree) {
+        let tests_begin = file
+            .lines()
+            .find(|(_, line)| line.trim() == "[dev-dependencies]")
+            .map_or(usize::MAX, |(number, _)| number);
         for apart in APART.iter().filter(|apart| apart.manifest == file.path) {
-            for (line, name, _) in
-                dependencies(file).filter(|(_, name, _)| apart.never.contains(name))
+            for (line, name, _) in dependencies(file)
+                .filter(|(line, name, _)| *line < tests_begin && apart.never.contains(name))
             {
                 violations.push(Violation {
                     file: file.path.clone(),

@@ -62,20 +62,27 @@ fn a_server_that_cannot_be_reached_is_3() {
         .unwrap();
     let (url, folder) = (format!("http://{address}"), tempfile::tempdir().unwrap());
     std::fs::write(folder.path().join("file"), "bytes").unwrap();
-    for arguments in [
+    let commands = [
         &["list", "--job", NOBODY] as &[_],
         &["delete", NOBODY],
         &["download", "--job", NOBODY, "*", "out"],
+        &["upload", "--job", NOBODY, "file"],
         &["build", "start", "--project", PROJECT],
         &["build", "finish", "--job", NOBODY],
-    ] {
-        let mut command = larder(arguments);
-        command
-            .env("LARDER_URL", &url)
-            .env("LARDER_TOKEN", "lrd_personal_x")
-            .current_dir(folder.path());
-        check(3, &mut command, &[&url, "LARDER_URL"]);
-    }
+    ];
+    // Side by side: each waits for a server that may only be starting again.
+    std::thread::scope(|scope| {
+        for arguments in commands {
+            let (url, folder) = (&url, folder.path());
+            scope.spawn(move || {
+                let mut command = larder(arguments);
+                command
+                    .env("LARDER_URL", url)
+                    .env("LARDER_TOKEN", "lrd_personal_x");
+                check(3, command.current_dir(folder), &[url, "LARDER_URL"]);
+            });
+        }
+    });
 }
 
 #[track_caller]

@@ -64,7 +64,7 @@ fn a_build_goes_from_its_start_to_its_end_in_a_shell() {
 }
 
 #[test]
-fn the_first_start_says_one_line_and_gives_a_link_that_works_once() {
+fn the_first_start_says_one_line_and_gives_a_link_that_is_answered() {
     let store = Store::new();
     let mut server = store.serve().start();
     let (client, url) = (server.client(), server.url.clone());
@@ -81,18 +81,16 @@ fn the_first_start_says_one_line_and_gives_a_link_that_works_once() {
         first.status,
         first.text()
     );
-    // Once signed in, what the server said on its standard output is still its one line.
     server.terminate();
     assert!(server.wait(PATIENCE).success());
     assert_eq!(server.more_lines(), Vec::<String>::new());
 
     let server = store.serve().start();
-    client_of_nobody(&server.stderr());
-}
-
-/// A store that has users prints no link.
-fn client_of_nobody(said: &str) {
-    assert!(!said.contains("/sign-in/"), "{said}");
+    server.client().get("/readyz", "").unwrap().is(200);
+    assert!(
+        !server.stderr().contains("/sign-in/"),
+        "a store that has users gives no link"
+    );
 }
 
 #[test]

@@ -19,113 +19,114 @@ const NOTHING: Wrong<'_> = Wrong {
     named: &[],
 };
 
+const WRONG: &[Wrong<'_>] = &[
+    Wrong {
+        file: "[limits]\nmax_file_byte = 5\n",
+        named: &[
+            "settings.toml:2",
+            "limits.max_file_byte",
+            "`limits.max_file_bytes`",
+        ],
+        ..NOTHING
+    },
+    Wrong {
+        file: "listen = \n",
+        named: &["settings.toml", "1"],
+        ..NOTHING
+    },
+    Wrong {
+        file: "serve_html = 'maybe'\n",
+        named: &[
+            "settings.toml:1",
+            "serve_html",
+            "maybe",
+            "\"render\" or \"text\"",
+        ],
+        ..NOTHING
+    },
+    Wrong {
+        file: "[limits]\nmax_connections = 0\n",
+        named: &["limits.max_connections", "0", "allowed is"],
+        ..NOTHING
+    },
+    Wrong {
+        variables: &[("LARDER__LISTENS", "127.0.0.1:0")],
+        named: &["LARDER__LISTENS", "`LARDER__LISTEN`"],
+        ..NOTHING
+    },
+    Wrong {
+        variables: &[("LARDER__LIMITS__MAX_FILE_BYTES", "many")],
+        named: &["LARDER__LIMITS__MAX_FILE_BYTES", "many", "allowed is"],
+        ..NOTHING
+    },
+    Wrong {
+        arguments: &["--listen", "localhost"],
+        named: &["--listen", "localhost", "127.0.0.1:7878"],
+        ..NOTHING
+    },
+    Wrong {
+        arguments: &["--public-url", "ftp://larder.example"],
+        named: &["--public-url", "ftp://larder.example", "https://"],
+        ..NOTHING
+    },
+    Wrong {
+        arguments: &["--listen", "192.0.2.1:0"],
+        named: &[
+            "192.0.2.1:0",
+            "trusted_proxies",
+            "allow_plaintext",
+            "tls.cert",
+        ],
+        ..NOTHING
+    },
+    Wrong {
+        arguments: &["--tls-cert", "cert.pem"],
+        named: &["tls.cert", "cert.pem", "tls.key"],
+        ..NOTHING
+    },
+    Wrong {
+        arguments: &[
+            "--tls-cert",
+            "/nowhere/cert.pem",
+            "--tls-key",
+            "/nowhere/key.pem",
+        ],
+        named: &["tls.cert", "/nowhere/cert.pem"],
+        ..NOTHING
+    },
+    Wrong {
+        variables: &[(
+            "LARDER__DATABASE__URL",
+            "postgres://larder:hunter2@db/larder",
+        )],
+        named: &["LARDER__DATABASE__URL", "not built yet", "sqlite:PATH"],
+        ..NOTHING
+    },
+    Wrong {
+        variables: &[("LARDER__DATABASE__URL", "mysql://db/larder")],
+        named: &["LARDER__DATABASE__URL", "mysql://db/larder", "sqlite:PATH"],
+        ..NOTHING
+    },
+    Wrong {
+        variables: &[("LARDER__BLOBS__URL", "s3://bucket/prefix")],
+        named: &["LARDER__BLOBS__URL", "not built yet", "file:DIR"],
+        ..NOTHING
+    },
+    Wrong {
+        variables: &[("LARDER__CONTENT_URL", "https://files.example")],
+        named: &["LARDER__CONTENT_URL", "https://files.example", "public_url"],
+        ..NOTHING
+    },
+    Wrong {
+        arguments: &["--config", "/nowhere/larder.toml"],
+        named: &["--config", "/nowhere/larder.toml"],
+        ..NOTHING
+    },
+];
+
 #[test]
 fn a_server_with_wrong_settings_names_the_key_the_value_and_what_is_allowed() {
-    let cases = [
-        Wrong {
-            file: "[limits]\nmax_file_byte = 5\n",
-            named: &[
-                "settings.toml:2",
-                "limits.max_file_byte",
-                "`limits.max_file_bytes`",
-            ],
-            ..NOTHING
-        },
-        Wrong {
-            file: "listen = \n",
-            named: &["settings.toml", "1"],
-            ..NOTHING
-        },
-        Wrong {
-            file: "serve_html = 'maybe'\n",
-            named: &[
-                "settings.toml:1",
-                "serve_html",
-                "maybe",
-                "\"render\" or \"text\"",
-            ],
-            ..NOTHING
-        },
-        Wrong {
-            file: "[limits]\nmax_connections = 0\n",
-            named: &["limits.max_connections", "0", "allowed is"],
-            ..NOTHING
-        },
-        Wrong {
-            variables: &[("LARDER__LISTENS", "127.0.0.1:0")],
-            named: &["LARDER__LISTENS", "`LARDER__LISTEN`"],
-            ..NOTHING
-        },
-        Wrong {
-            variables: &[("LARDER__LIMITS__MAX_FILE_BYTES", "many")],
-            named: &["LARDER__LIMITS__MAX_FILE_BYTES", "many", "allowed is"],
-            ..NOTHING
-        },
-        Wrong {
-            arguments: &["--listen", "localhost"],
-            named: &["--listen", "localhost", "127.0.0.1:7878"],
-            ..NOTHING
-        },
-        Wrong {
-            arguments: &["--public-url", "ftp://larder.example"],
-            named: &["--public-url", "ftp://larder.example", "https://"],
-            ..NOTHING
-        },
-        Wrong {
-            arguments: &["--listen", "192.0.2.1:0"],
-            named: &[
-                "192.0.2.1:0",
-                "trusted_proxies",
-                "allow_plaintext",
-                "tls.cert",
-            ],
-            ..NOTHING
-        },
-        Wrong {
-            arguments: &["--tls-cert", "cert.pem"],
-            named: &["tls.cert", "cert.pem", "tls.key"],
-            ..NOTHING
-        },
-        Wrong {
-            arguments: &[
-                "--tls-cert",
-                "/nowhere/cert.pem",
-                "--tls-key",
-                "/nowhere/key.pem",
-            ],
-            named: &["tls.cert", "/nowhere/cert.pem"],
-            ..NOTHING
-        },
-        Wrong {
-            variables: &[(
-                "LARDER__DATABASE__URL",
-                "postgres://larder:hunter2@db/larder",
-            )],
-            named: &["LARDER__DATABASE__URL", "not built yet", "sqlite:PATH"],
-            ..NOTHING
-        },
-        Wrong {
-            variables: &[("LARDER__DATABASE__URL", "mysql://db/larder")],
-            named: &["LARDER__DATABASE__URL", "mysql://db/larder", "sqlite:PATH"],
-            ..NOTHING
-        },
-        Wrong {
-            variables: &[("LARDER__BLOBS__URL", "s3://bucket/prefix")],
-            named: &["LARDER__BLOBS__URL", "not built yet", "file:DIR"],
-            ..NOTHING
-        },
-        Wrong {
-            variables: &[("LARDER__CONTENT_URL", "https://files.example")],
-            named: &["LARDER__CONTENT_URL", "https://files.example", "public_url"],
-            ..NOTHING
-        },
-        Wrong {
-            arguments: &["--config", "/nowhere/larder.toml"],
-            named: &["--config", "/nowhere/larder.toml"],
-            ..NOTHING
-        },
-    ];
-    for wrong in &cases {
+    for wrong in WRONG {
         let store = Store::new();
         let refusal = wrong.refusal(&store);
         for name in wrong.named {
