@@ -1,6 +1,6 @@
 //! Large files go in and out without being held in memory, and files over the limit are refused.
 
-use std::io::Read;
+use std::io::{BufReader, Read, Write as _};
 use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
@@ -134,6 +134,7 @@ fn a_file_over_the_limit_is_refused_by_name_and_leaves_nothing() {
         let message = refused.json()["message"].as_str().unwrap().to_owned();
         assert!(message.contains("1000000"), "{name}: {message}");
     }
+    check_refused_unseen(&client, &job);
     for (name, declared) in [("just-declared", Some(LIMIT)), ("just-chunked", None)] {
         let upload = Upload {
             source: &mut Generated::new(LIMIT),
@@ -146,6 +147,19 @@ fn a_file_over_the_limit_is_refused_by_name_and_leaves_nothing() {
     assert_eq!(names(&client, &job), ["just-declared", "just-chunked"]);
     wait_until_empty(&store.data().join("blobs/tmp"));
     server.admin(&["check", "--strict"]).is(0);
+}
+
+/// What is declared too large is refused before a byte of it is sent.
+fn check_refused_unseen(client: &Client, job: &Job) {
+    let mut stream = client.connect();
+    let head = client.head("PUT", &job.artifact("unseen"), &job.token, Some(LIMIT + 1));
+    stream.write_all(head.as_bytes()).unwrap();
+    let refused = Opened::read(BufReader::new(stream))
+        .unwrap()
+        .answer()
+        .unwrap()
+        .is(413);
+    assert!(refused.text().contains("1000000"), "{}", refused.text());
 }
 
 /// The paths of a job's artifacts, in whatever state they are.

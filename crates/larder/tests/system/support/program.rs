@@ -101,7 +101,8 @@ impl From<Output> for Finished {
 /// Waits until nothing is left in a folder.
 #[track_caller]
 pub(crate) fn wait_until_empty(folder: &Path) {
-    wait_for(&format!("{} empty", folder.display()), PATIENCE, || {
+    let what = format!("{} empty", folder.display());
+    wait_for(&what, Duration::from_secs(10), || {
         let mut entries = std::fs::read_dir(folder).unwrap();
         entries.next().is_none().then_some(())
     });
