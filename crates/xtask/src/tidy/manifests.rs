@@ -30,6 +30,7 @@ const APART: &[Apart] = &[
     Apart {
         manifest: "crates/larder-core/Cargo.toml",
         never: HTTP,
+        tests_may: &[],
         why: "the core has no HTTP",
     },
     Apart {
