@@ -1,7 +1,7 @@
 //! A route's template with the names of a place in it.
 
 use crate::matrix::routes::Row;
-use crate::matrix::world::Place;
+use crate::matrix::world::{Place, World};
 
 impl Row {
     /// The address of the row's thing in a place.
@@ -15,6 +15,15 @@ impl Row {
             }
         }
         address + self.query
+    }
+
+    /// Every place that the row's addresses can name; the first for those that name none.
+    pub(crate) fn places<'a>(&self, world: &'a World) -> &'a [Place] {
+        if self.template.contains('{') {
+            &world.places
+        } else {
+            &world.places[..1]
+        }
     }
 
     /// On which host of code the place has to be; the site's addresses name it in their first segment.
@@ -35,9 +44,9 @@ impl Row {
             "project" | "pipeline" | "name" => place.name.to_owned(),
             "slug" => format!("{}%2F{}%2F{}", place.short_vcs(), place.org, place.name),
             "number" if below("/builds/") => place.build_number.to_string(),
-            "number" => place.job_number.to_string(),
-            "index" | "step" | "seq" => "0".to_owned(),
-            "*path" => "dir/a.txt".to_owned(),
+            "number" => place.job_number.clone(),
+            "index" | "step" | "seq" => place.index.to_string(),
+            "*path" => place.path.to_owned(),
             "*branch" => "main".to_owned(),
             "id" if below("/artifacts/{id}") => place.artifact.clone(),
             "id" if below("/jobs/{id}") => place.job.clone(),

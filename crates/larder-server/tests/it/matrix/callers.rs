@@ -6,6 +6,7 @@ use larder_core::clock::Timestamp;
 use larder_core::model::{Role, Scope, Scopes};
 
 /// Somebody who asks.
+#[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) name: &'static str,
     /// Empty for nobody.
@@ -14,6 +15,7 @@ pub(crate) struct Caller {
 }
 
 /// What the test knows of a caller.
+#[derive(Clone)]
 pub(crate) enum Kind {
     /// Without a token.
     Anonymous,
@@ -24,6 +26,7 @@ pub(crate) enum Kind {
 }
 
 /// A user through a token.
+#[derive(Clone)]
 pub(crate) struct User {
     /// On projects by slug; those that the token does not reach are left out.
     pub(crate) roles: Vec<(String, Role)>,
@@ -35,6 +38,7 @@ pub(crate) struct User {
 }
 
 /// A job through its token, as it stands to the job that addresses name.
+#[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) project: String,
     pub(crate) same_build: bool,

@@ -1,10 +1,9 @@
 //! What the test expects, from the table and from what it knows of the caller: an account of the rules that shares
 //! nothing with the larder's own.
 
-use crate::matrix::callers::{Caller, Job, Kind, User};
+use crate::matrix::callers::{Caller, Job, Kind};
 use crate::matrix::routes::{Dialect, JobMay, Level, Needs, Row};
 use crate::matrix::world::Place;
-use larder_core::model::{Role, Scope};
 
 /// What a caller must be told.
 pub(crate) struct Expected {
@@ -26,7 +25,12 @@ impl Row {
                 job,
             } => {
                 return self.expected_on(level, caller, place, |kind| match kind {
-                    Kind::User(user) => may(self.ok, user_may(user, place, scopes, role)),
+                    Kind::User(user) => {
+                        // Who sees an organization is a reader of something in it.
+                        let has_role =
+                            level == Level::Organization || user.role_on(place) >= Some(role);
+                        may(self.ok, has_role && user.has_one_of(scopes))
+                    }
                     Kind::Job(asking) => may(self.ok, job_may(asking, job)),
                     Kind::Anonymous | Kind::Wrong => unreachable!("has no rights"),
                 });
@@ -109,10 +113,6 @@ impl Expected {
 
 fn may(ok: u16, may: bool) -> u16 {
     if may { ok } else { 403 }
-}
-
-fn user_may(user: &User, place: &Place, scopes: &[Scope], role: Role) -> bool {
-    user.has_one_of(scopes) && user.role_on(place) >= Some(role)
 }
 
 fn job_may(job: &Job, may: JobMay) -> bool {

@@ -279,108 +279,69 @@ pub(crate) fn buildkite() -> Vec<Row> {
 
 pub(crate) fn native() -> Vec<Row> {
     let get = |rest: &str, needs| get(Dialect::Native, &format!("/larder/v1/{rest}"), needs);
-    let change = |method, rest, needs, body, ok, trace| Row {
-        method,
-        body,
-        ok,
-        trace,
-        ..get(rest, needs)
-    };
-    let (put, post) = (Method::PUT, Method::POST);
-    let job = r#"{"name":"more"}"#;
-    let step = r#"{"name":"make","state":"passed","exit_status":0}"#;
-    vec![
+    let projects = Needs::Own(&[Scope::ReadPipelines, Scope::ReadBuilds]);
+    let mut rows = vec![
         get("openapi.json", Needs::Nothing),
-        get(
-            "projects",
-            Needs::Own(&[Scope::ReadPipelines, Scope::ReadBuilds]),
-        ),
+        get("projects", projects),
         get("projects/{vcs}/{org}/{name}", SEE_PROJECT),
         get("projects/{vcs}/{org}/{name}/builds", LIST_BUILDS),
-        change(
-            post.clone(),
-            "projects/{vcs}/{org}/{name}/builds",
-            ANNOUNCE,
-            r#"{"jobs":[{"name":"first"}]}"#,
-            201,
-            Trace::Audited,
-        ),
         get("builds/{id}", READ_BUILD),
-        change(
-            post.clone(),
-            "builds/{id}/jobs",
-            ADD_JOBS,
-            job,
-            200,
-            Trace::Audited,
-        ),
         get("builds/{id}/artifacts", READ_ARTIFACTS),
         get("jobs/{id}", READ_BUILD),
-        change(
-            Method::PATCH,
-            "jobs/{id}",
-            RUN_JOB,
-            r#"{"state":"passed","exit_status":0}"#,
-            200,
-            Trace::Audited,
-        ),
-        change(
-            post.clone(),
-            "jobs/{id}/heartbeat",
-            RUN_JOB,
-            "",
-            204,
-            Trace::Telling,
-        ),
         get("jobs/{id}/artifacts", READ_ARTIFACTS),
         get("jobs/{id}/artifacts/{*path}", READ_ARTIFACTS),
-        change(
-            put.clone(),
-            "jobs/{id}/artifacts/{*path}",
-            KEEP,
-            "new",
-            201,
-            Trace::Audited,
-        ),
-        change(
-            Method::DELETE,
-            "jobs/{id}/artifacts/{*path}",
-            DELETE,
-            "",
-            204,
-            Trace::Audited,
-        ),
         get("jobs/{id}/steps", READ_BUILD),
-        change(
-            put,
-            "jobs/{id}/steps/{seq}",
-            RUN_JOB,
-            step,
-            200,
-            Trace::Telling,
-        ),
-        Row {
-            query: "?offset=4",
-            ..change(
-                post,
-                "jobs/{id}/steps/{seq}/output",
-                RUN_JOB,
-                " it",
-                200,
-                Trace::Telling,
-            )
-        },
         get("jobs/{id}/steps/{seq}/output", READ_BUILD),
         get("artifacts/{id}", READ_ARTIFACTS),
-        change(
-            Method::DELETE,
-            "artifacts/{id}",
-            DELETE,
-            "",
-            204,
-            Trace::Audited,
-        ),
         get("artifacts/{id}/content", READ_ARTIFACTS),
+    ];
+    rows.extend(native_changes());
+    rows.extend(native_telling());
+    rows
+}
+
+fn native_changes() -> Vec<Row> {
+    let change = |method, rest: &str, needs, body, ok| Row {
+        method,
+        ok,
+        body,
+        trace: Trace::Audited,
+        ..get(Dialect::Native, &format!("/larder/v1/{rest}"), needs)
+    };
+    let (put, post, patch, delete) = (Method::PUT, Method::POST, Method::PATCH, Method::DELETE);
+    let builds = "projects/{vcs}/{org}/{name}/builds";
+    let (by_path, by_id) = ("jobs/{id}/artifacts/{*path}", "artifacts/{id}");
+    let (build, job) = (r#"{"jobs":[{"name":"first"}]}"#, r#"{"name":"more"}"#);
+    let end = r#"{"state":"passed","exit_status":0}"#;
+    vec![
+        change(post.clone(), builds, ANNOUNCE, build, 201),
+        change(post, "builds/{id}/jobs", ADD_JOBS, job, 200),
+        change(patch, "jobs/{id}", RUN_JOB, end, 200),
+        change(put, by_path, KEEP, "new", 201),
+        change(delete.clone(), by_path, DELETE, "", 204),
+        change(delete, by_id, DELETE, "", 204),
+    ]
+}
+
+/// What a job tells of itself.
+fn native_telling() -> [Row; 3] {
+    let tell = |method, rest: &str, query, body, ok| Row {
+        method,
+        ok,
+        query,
+        body,
+        trace: Trace::Telling,
+        ..get(
+            Dialect::Native,
+            &format!("/larder/v1/jobs/{{id}}/{rest}"),
+            RUN_JOB,
+        )
+    };
+    let step = r#"{"name":"make","state":"passed","exit_status":0}"#;
+    [
+        tell(Method::POST, "heartbeat", "", "", 204),
+        tell(Method::PUT, "steps/{seq}", "", step, 200),
+        tell(Method::POST, "steps/{seq}/output", "?offset=4", " it", 200),
     ]
 }
 

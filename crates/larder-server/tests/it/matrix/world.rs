@@ -6,6 +6,7 @@ use larder_core::clock::Timestamp;
 use larder_core::model::{EndState, NewBuild, NewJob, NewStep, Principal, StepState};
 use larder_core::{Announced, AnnouncedNode};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// A UUID of which nothing is known.
@@ -23,7 +24,11 @@ pub(crate) struct Place {
     pub(crate) build: String,
     pub(crate) build_number: i64,
     pub(crate) job: String,
-    pub(crate) job_number: i64,
+    /// Or `latest`.
+    pub(crate) job_number: String,
+    /// Of the node and of the step.
+    pub(crate) index: u32,
+    pub(crate) path: &'static str,
     pub(crate) artifact: String,
     /// What follows `/d/` in a link to the artifact.
     pub(crate) link: String,
@@ -58,8 +63,8 @@ impl World {
         let test = TestLarder::start();
         let shapes = [
             ("acme", "demo", false),
-            ("acme", "hidden", false),
-            ("other", "secret", false),
+            ("acme", "hidden-pantry", false),
+            ("other", "secret-pantry", false),
             ("acme", "open", true),
         ];
         let mut ended = Vec::new();
@@ -104,6 +109,15 @@ impl World {
         }
     }
 
+    /// The same again, to be changed.
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            test: self.test.copy(),
+            places: self.places.clone(),
+            callers: self.callers.clone(),
+        }
+    }
+
     /// Every file of the blobs.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
@@ -144,17 +158,14 @@ fn rows_of(database: &rusqlite::Connection, table: &str) -> Vec<String> {
     let mut statement = database
         .prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2"))
         .unwrap();
-    let columns: Vec<String> = statement
-        .column_names()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let columns = statement.column_names();
+    let columns: Vec<String> = columns.map(ToOwned::to_owned).collect();
     let rows = statement.query_map([], |row| {
         let mut text = String::new();
         for (index, column) in columns.iter().enumerate() {
             if column != "used_at" {
                 let value: rusqlite::types::Value = row.get(index)?;
-                text.push_str(&format!("{column}={value:?} "));
+                write!(text, "{column}={value:?} ").unwrap();
             }
         }
         Ok(text)
@@ -186,7 +197,9 @@ impl Place {
             build: NOBODY.to_owned(),
             build_number: 99,
             job: NOBODY.to_owned(),
-            job_number: 99,
+            job_number: "99".to_owned(),
+            index: 0,
+            path: "dir/a.txt",
             artifact: NOBODY.to_owned(),
             link: "no-link".to_owned(),
             sign_in: "no-link".to_owned(),
@@ -207,6 +220,27 @@ impl Place {
             name: self.name,
             public: self.public,
             ..self.absent_in_organization()
+        }
+    }
+
+    /// Other things of the place, which are not there: who may know nothing of the place is told the same of them.
+    pub(crate) fn beside(&self) -> [Self; 2] {
+        let other_node = Self {
+            index: 7,
+            ..self.clone()
+        };
+        let other_file = Self {
+            path: "dir/none",
+            ..self.clone()
+        };
+        [other_node, other_file]
+    }
+
+    /// Its latest job.
+    pub(crate) fn latest(&self) -> Self {
+        Self {
+            job_number: "latest".to_owned(),
+            ..self.clone()
         }
     }
 
@@ -248,7 +282,7 @@ impl Place {
             build: build.id.to_string(),
             build_number: build.number,
             job: own.job.id.to_string(),
-            job_number: own.job.number.unwrap(),
+            job_number: own.job.number.unwrap().to_string(),
             artifact: artifact.id.to_string(),
             link: link.unwrap().token,
             ..self

@@ -16,8 +16,8 @@ use larder_core::model::{
 };
 use larder_core::{Announced, Incoming, Larder, NewTokenRequest, Settings};
 use larder_server::app;
-use larder_server::http::state::{App, AppSettings};
 use larder_server::config::ServeHtml;
+use larder_server::http::state::{App, AppSettings};
 use tower::ServiceExt as _;
 
 /// When every test begins: 2026-11-21T02:15:00.123Z.
@@ -53,7 +53,32 @@ impl TestLarder {
 
     fn start_with(content_url: Option<&str>, change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::manual(START);
+        Self::in_folder(folder, START, content_url, change)
+    }
+
+    /// A larder with rows of its own, which are as they are here now, over the same bytes.
+    pub(crate) fn copy(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        for entry in std::fs::read_dir(&self.larder.settings().data).unwrap() {
+            let entry = entry.unwrap();
+            if entry.path().is_file() {
+                std::fs::copy(entry.path(), data.join(entry.file_name())).unwrap();
+            }
+        }
+        let blobs = self.larder.settings().blobs.clone();
+        let same_bytes = |settings: &mut Settings| settings.blobs = blobs;
+        Self::in_folder(folder, self.clock.now(), None, same_bytes)
+    }
+
+    fn in_folder(
+        folder: tempfile::TempDir,
+        now: Timestamp,
+        content_url: Option<&str>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let clock = Clock::manual(now);
         let mut settings = Settings::in_folder(folder.path().join("data"));
         change(&mut settings);
         let larder = Larder::open(settings, clock.clone()).unwrap();
