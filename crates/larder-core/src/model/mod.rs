@@ -22,6 +22,6 @@ pub use page::{ByteRange, Cursor, Offset, Page};
 pub use principal::{
     Credential, Grant, GrantOn, JobPrincipal, Principal, TokenFacts, User, UserPrincipal,
 };
-pub use project::{Organization, Project, ProjectSlug, Vcs};
+pub use project::{Organization, Project, ProjectSlug, Retention, Vcs};
 pub use scope::{Role, Scope, Scopes};
 pub use step::{NewStep, Step, StepState};

@@ -10,5 +10,6 @@ mod circleci;
 mod hostile_names;
 mod larder;
 mod matrix;
+mod retention;
 mod support;
 mod web;
