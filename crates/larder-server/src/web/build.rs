@@ -27,12 +27,12 @@ pub(super) struct BuildPath {
     number: String,
 }
 
-/// `/{vcs}/{org}/{project}/{job}`
+/// `/{vcs}/{org}/{project}/{number}`
 #[derive(Debug, Deserialize)]
 pub(super) struct JobPath {
     #[serde(flatten)]
     project: ProjectPath,
-    job: String,
+    number: String,
 }
 
 /// A build in a list.
@@ -106,7 +106,7 @@ pub(super) async fn artifacts(
     visitor.answer(artifacts_page(&visitor, &path, from).await)
 }
 
-/// `GET /{vcs}/{org}/{project}/{job}`: where CircleCI shows a job; here it leads to the page of its build.
+/// `GET /{vcs}/{org}/{project}/{number}`: where CircleCI shows a job; here it leads to the page of its build.
 pub(super) async fn of_job(visitor: Visitor, Path(path): Path<JobPath>) -> Response {
     if Vcs::parse(path.project.vcs()).is_none() {
         return page::nothing_here().await;
@@ -123,7 +123,7 @@ pub(super) async fn of_job(visitor: Visitor, Path(path): Path<JobPath>) -> Respo
 
 async fn build_of_job(visitor: &Visitor, path: &JobPath) -> Result<Build, Error> {
     let project = path.project.project(visitor).await?;
-    let number = number(&path.job).ok_or_else(|| visitor.missing(What::Job))?;
+    let number = number(&path.number).ok_or_else(|| visitor.missing(What::Job))?;
     let jobs = &visitor.app.larder().jobs;
     Ok(jobs.nodes(&visitor.who, &project, number).await?.build)
 }
@@ -182,7 +182,7 @@ fn summary(count: usize, bytes: u64) -> String {
     format!("{count}, {}", size(bytes))
 }
 
-/// `build`, and `test, node 1 of 0 … 3` where there are several.
+/// `build`, and `test · node 1 of 4` where there are several.
 pub(super) fn node_title(job: &Job) -> String {
     if job.parallelism > 1 {
         format!("{} · node {} of {}", job.name, job.index, job.parallelism)

@@ -26,7 +26,7 @@ pub(crate) fn routes() -> Routes {
         .get("/assets/larder.css", assets::style)
         .get("/", projects::home)
         .get("/{vcs}/{org}/{project}", projects::builds)
-        .get("/{vcs}/{org}/{project}/{job}", build::of_job)
+        .get("/{vcs}/{org}/{project}/{number}", build::of_job)
         .get("/{vcs}/{org}/{project}/builds/{number}", build::artifacts)
         .get(
             "/{vcs}/{org}/{project}/builds/{number}/steps",

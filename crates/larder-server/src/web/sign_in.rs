@@ -103,8 +103,12 @@ pub(super) async fn by_link(Path(secret): Path<String>, posted: Posted) -> Respo
 
 /// `POST /sign-out`
 pub(super) async fn out(posted: Posted) -> Response {
-    if let Err(error) = posted.end_session().await {
-        return problem(&posted.visitor.frame(), &error);
+    let ended = match posted.visitor.user() {
+        Ok(_) => posted.end_session().await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = ended {
+        return posted.visitor.refuse(&error);
     }
     let mut response = see_other(&posted.visitor.frame(), "/sign-in");
     let cookie = session::no_cookie(&posted.visitor.app);

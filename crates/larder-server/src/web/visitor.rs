@@ -6,7 +6,7 @@ use crate::http::state::App;
 use askama::Template;
 use axum::extract::{Form, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use larder_core::model::{Principal, UserPrincipal};
 use larder_core::{Error, What};
@@ -15,7 +15,7 @@ use larder_core::{Error, What};
 pub(super) struct Visitor {
     pub(super) app: App,
     pub(super) who: Principal,
-    /// The page that was asked for.
+    /// The page that was asked for; the first one for what a form sent, which cannot be led back to.
     pub(super) here: Uri,
 }
 
@@ -78,7 +78,10 @@ impl FromRequestParts<App> for Visitor {
         let mut visitor = Self {
             app: app.clone(),
             who: Principal::Anonymous,
-            here: parts.uri.clone(),
+            here: match parts.method {
+                Method::GET | Method::HEAD => parts.uri.clone(),
+                _ => Uri::from_static("/"),
+            },
         };
         match session::signed_in(app, &parts.headers).await {
             Ok(who) => visitor.who = who.unwrap_or(Principal::Anonymous),
