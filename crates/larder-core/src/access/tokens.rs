@@ -1,6 +1,6 @@
 //! Tokens are issued, listed and taken back.
 
-use crate::access::{Access, secrets};
+use crate::access::{Access, absent, secrets};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, What};
 use crate::metadata::{Tx, accounts, audit, projects, tokens};
@@ -127,7 +127,7 @@ impl Access {
             .database
             .read(async move |tx| tokens::by_id(tx, id).await)
             .await?;
-        let row = row.ok_or(Error::NotFound(What::Token))?;
+        let row = row.ok_or_else(|| absent(who, What::Token))?;
         let is_own = |user: &UserPrincipal| {
             row.account_pk == Some(user.user.pk) && user.is_wholly(&user.user.name)
         };

@@ -70,7 +70,7 @@ async fn signed_in(test: &TestLarder, places: &[Place]) -> Vec<Caller> {
         ("reader in a browser", "reader", vec![(demo, Role::Reader)]),
         (
             "stranger in a browser",
-            "stranger",
+            "user-of-another-project",
             vec![(secret, Role::Writer)],
         ),
     ] {
