@@ -176,6 +176,7 @@ pub fn open_store(config: &Config) -> Result<Larder> {
     settings.auto_create_projects = config.auto_create_projects;
     settings.job_lease_ms = millis(config.retention.job_lease_s);
     settings.upload_lease_ms = millis(config.retention.upload_lease_s);
+    settings.retention_days = config.retention.days;
     Larder::open(settings, Clock::system())
         .with_context(|| format!("open the store in {}", config.data.display()))
 }

@@ -5,6 +5,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::metadata::sqlite_fault::failed;
 use crate::metadata::{Mapping, Row, RowEngine, Tx, TxEngine, Value, migrations};
 use futures_util::FutureExt as _;
+use rusqlite::config::DbConfig;
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql};
 use std::panic::AssertUnwindSafe;
@@ -22,6 +23,8 @@ const GROUP_MAX: usize = 1_024;
 const READERS_MAX: usize = 16;
 /// Exit code of a process that could not learn whether its last commit is durable.
 const UNKNOWN_COMMIT: i32 = 74;
+/// Statements that a connection keeps prepared; there are fewer.
+const STATEMENTS_MAX: usize = 256;
 /// How long a statement waits for another process before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -130,15 +133,11 @@ impl Readers {
                 .map_err(|error| failed("open the database for reading", error))?,
         };
         // One snapshot for all statements of the closure.
-        connection
-            .execute_batch("BEGIN")
-            .map_err(|error| failed("begin to read", error))?;
+        execute(&connection, "BEGIN", &[])?;
         let mut tx = Tx::sqlite(connection);
         let result = run_to_end(work, &mut tx);
         let TxEngine::Sqlite(connection) = tx.engine;
-        connection
-            .execute_batch("COMMIT")
-            .map_err(|error| failed("end reading", error))?;
+        execute(&connection, "COMMIT", &[])?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < READERS_MAX {
             idle.push(connection);
@@ -150,16 +149,26 @@ impl Readers {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
+        keep_plans(&connection)?;
         connection.execute_batch(
             "PRAGMA cache_size = -16384; PRAGMA mmap_size = 268435456; PRAGMA temp_store = MEMORY;",
         )?;
-        connection.set_prepared_statement_cache_capacity(128);
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         Ok(connection)
     }
 }
 
+/// A statement's plan depends on its text alone. Otherwise `SQLite` plans most of ours anew at every run, since a bound
+/// value could make another index better (sqlite.org/queryplanner-ng.html, the stability guarantee).
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map(drop)
+}
+
 fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    keep_plans(connection)?;
     connection.execute_batch(
         "PRAGMA page_size = 8192;
          PRAGMA journal_mode = WAL;
@@ -169,7 +178,7 @@ fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
          PRAGMA temp_store = MEMORY;
          PRAGMA wal_autocheckpoint = 4000;",
     )?;
-    connection.set_prepared_statement_cache_capacity(128);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(())
 }
 

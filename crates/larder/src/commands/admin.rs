@@ -1,6 +1,6 @@
 //! `larder admin`: works on a stopped server's store, or through the socket of a running one.
 
-use crate::cli::{AdminCommand, ProjectCommand, TokenCommand, UserCommand};
+use crate::cli::{AdminCommand, ProjectCommand, RetentionCommand, TokenCommand, UserCommand};
 use crate::failure::{FAILED, Failure};
 use anyhow::{Context as _, Result, anyhow};
 use larder_server::admin::{AdminAnswer, AdminRequest, ask, perform};
@@ -66,6 +66,12 @@ fn request(command: AdminCommand) -> AdminRequest {
             AdminRequest::CreateProject { slug, public }
         }
         AdminCommand::Project(ProjectCommand::List) => AdminRequest::ListProjects,
+        AdminCommand::Project(ProjectCommand::Retention { slug, retention }) => {
+            AdminRequest::SetRetention {
+                project: slug,
+                retention,
+            }
+        }
         AdminCommand::Token(TokenCommand::Create {
             user,
             scopes,
@@ -81,6 +87,7 @@ fn request(command: AdminCommand) -> AdminRequest {
         },
         AdminCommand::Token(TokenCommand::List { user }) => AdminRequest::ListTokens { user },
         AdminCommand::Token(TokenCommand::Revoke { id }) => AdminRequest::RevokeToken { id },
+        AdminCommand::Retention(RetentionCommand::Resume) => AdminRequest::ResumeRetention,
         AdminCommand::Check { .. } => AdminRequest::Check,
         AdminCommand::Gc => AdminRequest::CollectGarbage,
     }
@@ -127,7 +134,15 @@ fn print(answer: &AdminAnswer, link_to: Option<&str>) {
         AdminAnswer::Projects(projects) => {
             for project in projects {
                 let readers = if project.public { "public" } else { "private" };
-                println!("{}\t{readers}\t{}", project.slug, project.created_at);
+                let retention = match project.retention.as_str() {
+                    "default" => "retention as set for all".to_owned(),
+                    "none" => "no end".to_owned(),
+                    days => format!("{days} days"),
+                };
+                println!(
+                    "{}\t{readers}\t{retention}\t{}",
+                    project.slug, project.created_at
+                );
             }
         }
         AdminAnswer::Tokens(tokens) => {
@@ -158,9 +173,18 @@ fn print(answer: &AdminAnswer, link_to: Option<&str>) {
                 report.waste.len()
             );
         }
-        AdminAnswer::Swept(swept) => println!(
-            "{} uploads given up, {} files of deleted artifacts freed, {} files that no row named removed",
-            swept.abandoned, swept.freed, swept.orphans
-        ),
+        AdminAnswer::Expired(artifacts) => println!("{artifacts} artifacts expired"),
+        AdminAnswer::Swept(swept) => {
+            println!(
+                "{} uploads given up, {} artifacts expired, {} files of deleted or expired artifacts freed, {} files \
+                 that no row named removed",
+                swept.abandoned, swept.expired, swept.freed, swept.orphans
+            );
+            if let Some(why) = &swept.held {
+                println!(
+                    "nothing expires: {why}; if that is right, `larder admin retention resume`"
+                );
+            }
+        }
     }
 }
