@@ -3,7 +3,8 @@
 use crate::cli::{AdminCommand, ProjectCommand, RetentionCommand, TokenCommand, UserCommand};
 use crate::failure::{FAILED, Failure};
 use anyhow::{Context as _, Result, anyhow};
-use larder_server::admin::{AdminAnswer, AdminRequest, ask, perform};
+use larder_core::Swept;
+use larder_server::admin::{AdminAnswer, AdminRequest, ProjectLine, ask, perform};
 use larder_server::config::{Config, Overrides};
 use larder_server::lock::{Locked, StoreLock};
 use std::path::PathBuf;
@@ -131,20 +132,7 @@ fn print(answer: &AdminAnswer, link_to: Option<&str>) {
                 );
             }
         }
-        AdminAnswer::Projects(projects) => {
-            for project in projects {
-                let readers = if project.public { "public" } else { "private" };
-                let retention = match project.retention.as_str() {
-                    "default" => "retention as set for all".to_owned(),
-                    "none" => "no end".to_owned(),
-                    days => format!("{days} days"),
-                };
-                println!(
-                    "{}\t{readers}\t{retention}\t{}",
-                    project.slug, project.created_at
-                );
-            }
-        }
+        AdminAnswer::Projects(projects) => projects.iter().for_each(print_project),
         AdminAnswer::Tokens(tokens) => {
             for token in tokens {
                 let expires = token.expires_at.as_deref().unwrap_or("never");
@@ -174,17 +162,28 @@ fn print(answer: &AdminAnswer, link_to: Option<&str>) {
             );
         }
         AdminAnswer::Expired(artifacts) => println!("{artifacts} artifacts expired"),
-        AdminAnswer::Swept(swept) => {
-            println!(
-                "{} uploads given up, {} artifacts expired, {} files of deleted or expired artifacts freed, {} files \
-                 that no row named removed",
-                swept.abandoned, swept.expired, swept.freed, swept.orphans
-            );
-            if let Some(why) = &swept.held {
-                println!(
-                    "nothing expires: {why}; if that is right, `larder admin retention resume`"
-                );
-            }
-        }
+        AdminAnswer::Swept(swept) => print_swept(swept),
+    }
+}
+
+fn print_project(project: &ProjectLine) {
+    let readers = if project.public { "public" } else { "private" };
+    let retention = match project.retention.as_str() {
+        "default" => "retention as set for all".to_owned(),
+        "none" => "no end".to_owned(),
+        days => format!("{days} days"),
+    };
+    let (slug, created_at) = (&project.slug, &project.created_at);
+    println!("{slug}\t{readers}\t{retention}\t{created_at}");
+}
+
+fn print_swept(swept: &Swept) {
+    println!(
+        "{} uploads given up, {} artifacts expired, {} files of deleted or expired artifacts freed, {} files that no row \
+         named removed",
+        swept.abandoned, swept.expired, swept.freed, swept.orphans
+    );
+    if let Some(why) = &swept.held {
+        println!("nothing expires: {why}; if that is right, `larder admin retention resume`");
     }
 }
