@@ -149,7 +149,7 @@ impl Readers {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         keep_plans(&connection)?;
         connection.execute_batch(
-            "PRAGMA cache_size = -16384; PRAGMA mmap_size = 268435456; PRAGMA temp_store = MEMORY;",
+            "PRAGMA cache_size = -4096; PRAGMA mmap_size = 268435456; PRAGMA temp_store = MEMORY;",
         )?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         Ok(connection)
@@ -172,7 +172,7 @@ fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
-         PRAGMA cache_size = -65536;
+         PRAGMA cache_size = -16384;
          PRAGMA temp_store = MEMORY;
          PRAGMA wal_autocheckpoint = 4000;",
     )?;
@@ -207,10 +207,7 @@ fn write_groups(connection: Connection, queue: &Receiver<Work>) {
 }
 
 fn write_group(tx: &mut Tx, group: Vec<Work>) {
-    let begun = tx.sqlite_connection().execute_batch("BEGIN IMMEDIATE");
-    let mut broken = begun
-        .err()
-        .map(|error| failed("begin a transaction", error));
+    let mut broken = execute(tx.sqlite_connection(), "BEGIN IMMEDIATE", &[]).err();
     let mut answers = Vec::with_capacity(group.len());
     for work in group {
         let outcome = if broken.is_some() {
@@ -223,10 +220,7 @@ fn write_group(tx: &mut Tx, group: Vec<Work>) {
         answers.push(outcome.answer);
     }
     let committed = match broken {
-        None => tx
-            .sqlite_connection()
-            .execute_batch("COMMIT")
-            .map_err(|error| failed("commit", error)),
+        None => execute(tx.sqlite_connection(), "COMMIT", &[]).map(drop),
         Some(error) => Err(error),
     };
     if committed.is_err() && !tx.sqlite_connection().is_autocommit() {
@@ -244,26 +238,22 @@ fn write_group(tx: &mut Tx, group: Vec<Work>) {
 
 /// Runs one transaction of the group; the fault is one that ended the whole group.
 fn run_in_savepoint(work: Work, tx: &mut Tx) -> (Outcome, Option<Error>) {
-    let batch = |tx: &Tx, sql: &str| {
-        tx.sqlite_connection()
-            .execute_batch(sql)
-            .map_err(|error| failed("group transactions", error))
-    };
-    if let Err(error) = batch(tx, "SAVEPOINT work") {
+    if let Err(error) = execute(tx.sqlite_connection(), "SAVEPOINT work", &[]) {
         return (work(None), Some(error));
     }
     let outcome = work(Some(tx));
+    let connection = tx.sqlite_connection();
     // A full disk makes SQLite roll back everything by itself.
-    if tx.sqlite_connection().is_autocommit() {
+    if connection.is_autocommit() {
         return (outcome, Some(Error::StorageFull));
     }
-    let end = if outcome.keep {
-        "RELEASE work"
+    let undone = if outcome.keep {
+        Ok(0)
     } else {
-        "ROLLBACK TO work; RELEASE work"
+        execute(connection, "ROLLBACK TO work", &[])
     };
-    let fault = batch(tx, end).err();
-    (outcome, fault)
+    let ended = undone.and_then(|_| execute(connection, "RELEASE work", &[]));
+    (outcome, ended.err())
 }
 
 /// The same meaning for everyone in the group.
