@@ -61,6 +61,7 @@ impl Server {
         };
         let address = format!("{}://{}", listener.scheme(), listener.local_addr()?);
         let (router, public_url) = router(&config, &larder, &listener, &address)?;
+        lock.name_url(&public_url)?;
         Ok(Self {
             config,
             larder,

@@ -98,6 +98,8 @@ pub enum AdminAnswer {
     Done,
     /// A secret that is shown this once.
     Secret(String),
+    /// A secret that signs a user in once.
+    SignInSecret(String),
     /// Users by name.
     Users(Vec<UserLine>),
     /// Projects by slug.
@@ -168,7 +170,7 @@ pub async fn perform(larder: &Larder, request: AdminRequest) -> Result<AdminAnsw
         AdminRequest::SignInLink { user, path } => access
             .sign_in_link(OPERATOR, &user, &path)
             .await
-            .map(AdminAnswer::Secret),
+            .map(AdminAnswer::SignInSecret),
         AdminRequest::CreateProject { slug, public } => create_project(larder, &slug, public).await,
         AdminRequest::ListProjects => {
             let projects = larder.projects.list(OPERATOR, Scope::ReadPipelines).await?;
