@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn times_are_as_long_as_they_need_to_be() {
-        let took = |millis| duration(Timestamp(1_000), Timestamp(1_000 + millis));
+        let took = |millis: i64| duration(Timestamp(1_000), Timestamp(1_000 + millis));
         assert_eq!(
             [took(-5), took(450), took(12_000), took(185_000)],
             ["0.0 s", "0.4 s", "12 s", "3 min 5 s"]
