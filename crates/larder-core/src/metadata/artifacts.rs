@@ -139,13 +139,18 @@ pub(crate) async fn newest_by_alias(
 
 /// Finished artifacts of a node by path; of equal paths only the newest.
 pub(crate) async fn by_path(tx: &mut Tx, as_of: AsOf, job: i64) -> Result<Vec<Artifact>> {
+    // The order of the index, so that nothing is sorted.
     let sql = format!(
-        "{SELECT} WHERE artifact.job_pk = ?3 AND {STATE} = 'finished' ORDER BY artifact.path DESC, artifact.pk DESC"
+        "{SELECT} WHERE artifact.job_pk = ?3 AND {STATE} = 'finished' ORDER BY artifact.path, artifact.pk"
     );
-    // The index is read backwards, so that of equal paths the newest comes first without sorting.
     let mut artifacts = tx.all(&sql, &as_of.values([job.into()]), artifact).await?;
-    artifacts.dedup_by(|later, kept| later.path == kept.path);
-    artifacts.reverse();
+    artifacts.dedup_by(|newer, kept| {
+        let is_same = newer.path == kept.path;
+        if is_same {
+            std::mem::swap(newer, kept);
+        }
+        is_same
+    });
     Ok(artifacts)
 }
 

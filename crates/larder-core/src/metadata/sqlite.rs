@@ -151,7 +151,7 @@ impl Readers {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         keep_plans(&connection)?;
         connection.execute_batch(
-            "PRAGMA cache_size = -16384; PRAGMA mmap_size = 268435456; PRAGMA temp_store = MEMORY;",
+            "PRAGMA cache_size = -4096; PRAGMA mmap_size = 268435456; PRAGMA temp_store = MEMORY;",
         )?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         Ok(connection)
@@ -174,7 +174,7 @@ fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
-         PRAGMA cache_size = -65536;
+         PRAGMA cache_size = -16384;
          PRAGMA temp_store = MEMORY;
          PRAGMA wal_autocheckpoint = 4000;",
     )?;
@@ -209,10 +209,7 @@ fn write_groups(connection: Connection, queue: &Receiver<Work>) {
 }
 
 fn write_group(tx: &mut Tx, group: Vec<Work>) {
-    let begun = tx.sqlite_connection().execute_batch("BEGIN IMMEDIATE");
-    let mut broken = begun
-        .err()
-        .map(|error| failed("begin a transaction", error));
+    let mut broken = execute(tx.sqlite_connection(), "BEGIN IMMEDIATE", &[]).err();
     let mut answers = Vec::with_capacity(group.len());
     for work in group {
         let outcome = if broken.is_some() {
@@ -244,40 +241,33 @@ fn write_group(tx: &mut Tx, group: Vec<Work>) {
 /// Commits with a sync. After a failed write or sync nobody knows what is on the disk: rows could come back at the next
 /// start whose bytes were given up meanwhile. So the process ends, answers nobody, and the next start finds out.
 fn commit(tx: &Tx) -> Result<()> {
-    match tx.sqlite_connection().execute_batch("COMMIT") {
-        Ok(()) => Ok(()),
-        Err(error) => match failed("commit", error) {
-            Error::Internal { source, .. } => {
-                tracing::error!(%source, "commit; the process ends so that its next start finds what is durable");
-                std::process::exit(UNKNOWN_COMMIT);
-            }
-            known => Err(known),
-        },
+    match execute(tx.sqlite_connection(), "COMMIT", &[]) {
+        Err(Error::Internal { source, .. }) => {
+            tracing::error!(%source, "commit; the process ends so that its next start finds what is durable");
+            std::process::exit(UNKNOWN_COMMIT);
+        }
+        other => other.map(drop),
     }
 }
 
 /// Runs one transaction of the group; the fault is one that ended the whole group.
 fn run_in_savepoint(work: Work, tx: &mut Tx) -> (Outcome, Option<Error>) {
-    let batch = |tx: &Tx, sql: &str| {
-        tx.sqlite_connection()
-            .execute_batch(sql)
-            .map_err(|error| failed("group transactions", error))
-    };
-    if let Err(error) = batch(tx, "SAVEPOINT work") {
+    if let Err(error) = execute(tx.sqlite_connection(), "SAVEPOINT work", &[]) {
         return (work(None), Some(error));
     }
     let outcome = work(Some(tx));
+    let connection = tx.sqlite_connection();
     // A full disk makes SQLite roll back everything by itself.
-    if tx.sqlite_connection().is_autocommit() {
+    if connection.is_autocommit() {
         return (outcome, Some(Error::StorageFull));
     }
-    let end = if outcome.keep {
-        "RELEASE work"
+    let undone = if outcome.keep {
+        Ok(0)
     } else {
-        "ROLLBACK TO work; RELEASE work"
+        execute(connection, "ROLLBACK TO work", &[])
     };
-    let fault = batch(tx, end).err();
-    (outcome, fault)
+    let ended = undone.and_then(|_| execute(connection, "RELEASE work", &[]));
+    (outcome, ended.err())
 }
 
 /// The same meaning for everyone in the group.

@@ -30,10 +30,11 @@ impl Machine {
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             model: model.to_owned(),
             file_system: said(
-                "stat",
+                "findmnt",
                 &[
-                    "--file-system",
-                    "--format=%T",
+                    "--noheadings",
+                    "--output=FSTYPE",
+                    "--target",
                     &folder.display().to_string(),
                 ],
             ),

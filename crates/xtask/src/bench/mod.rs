@@ -29,7 +29,7 @@ pub(crate) struct Options {
     /// Bytes of the large file, in MiB
     #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
     large: u64,
-    /// Reads of the small file in one workload
+    /// Reads of the small file over many connections; over one a tenth of it
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(64..=10_000_000))]
     reads: u64,
     /// Small files written in one workload

@@ -72,7 +72,7 @@ impl Workload {
             Self::PutLarge => format!("PUT {large}"),
             Self::GetSmall { is_parallel } => format!(
                 "GET 10 KiB × {}, {}",
-                sizes.reads,
+                sizes.reads(is_parallel),
                 sizes.connections_name(is_parallel)
             ),
             Self::PutSmall { is_parallel } => format!(
@@ -85,10 +85,11 @@ impl Workload {
         }
     }
 
+    /// How much one run of it moves.
     pub(crate) fn amount(self, sizes: &Sizes) -> Amount {
         match self {
             Self::GetLarge | Self::PutLarge => Amount::Bytes(sizes.large_mib * MIB),
-            Self::GetSmall { .. } => Amount::Requests(sizes.reads),
+            Self::GetSmall { is_parallel } => Amount::Requests(sizes.reads(is_parallel)),
             Self::PutSmall { .. } => Amount::Requests(sizes.writes),
             Self::List | Self::Start => Amount::Requests(1),
         }
@@ -115,7 +116,7 @@ impl Workload {
                 let get = |connection: &mut Connection, _: &u64| {
                     get(server, connection, "small.bin", SMALL_READ as u64)
                 };
-                let reads: Vec<_> = (0..sizes.reads).collect();
+                let reads: Vec<_> = (0..sizes.reads(is_parallel)).collect();
                 spread(server, sizes.connections(is_parallel), &reads, get).map(Some)
             }
             Self::PutLarge => put_large(server, sizes, serial).map(Some),
@@ -127,6 +128,15 @@ impl Workload {
 }
 
 impl Sizes {
+    /// A peer that leaves Nagle's algorithm on answers one connection 25 times a second: there a tenth has to do.
+    fn reads(&self, is_parallel: bool) -> u64 {
+        if is_parallel {
+            self.reads
+        } else {
+            self.reads / 10
+        }
+    }
+
     fn connections(&self, is_parallel: bool) -> u64 {
         if is_parallel { self.connections } else { 1 }
     }
