@@ -31,7 +31,7 @@ mod signed_url;
 mod steps;
 mod store;
 
-pub use access::{Access, IssuedToken, NewTokenRequest};
+pub use access::{Access, IssuedToken, NewTokenRequest, SESSION_MS_MAX, SignedIn};
 pub use artifacts::{
     ArtifactFilter, Artifacts, DeletingScope, Holder, Kept, Link, Readable, Received,
 };

@@ -118,7 +118,7 @@ fn authorize_user(user: &UserPrincipal, action: Action, project: &Project) -> Re
         return Err(Error::NotFound(What::Project));
     };
     let scopes = action.scopes();
-    if !scopes.is_empty() && !scopes.iter().any(|scope| user.token.scopes.allow(*scope)) {
+    if !scopes.is_empty() && !scopes.iter().any(|scope| user.has_scope(*scope)) {
         return Err(Error::Forbidden(Lack::Scope(scopes[0])));
     }
     if role < action.role() {
@@ -190,8 +190,8 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::model::{
-        Grant, Organization, OrganizationId, ProjectId, Scopes, TokenFacts, TokenId, User, UserId,
-        Vcs,
+        Credential, Grant, Organization, OrganizationId, ProjectId, Scopes, TokenFacts, TokenId,
+        User, UserId, Vcs,
     };
 
     const NOW: Timestamp = Timestamp(1_000);
@@ -245,7 +245,7 @@ mod tests {
         Principal::User(Box::new(UserPrincipal {
             user,
             grants,
-            token: token(scopes),
+            credential: Credential::Token(token(scopes)),
             only_project: None,
         }))
     }

@@ -109,6 +109,7 @@ impl Artifacts {
         let principal = match claim.subject {
             Subject::Operator => Principal::Operator,
             Subject::Token(id) => Access(self.0.clone()).principal_of_token(id).await?,
+            Subject::Session(id) => Access(self.0.clone()).principal_of_session(id).await?,
         };
         // Whoever holds the link learns no more than that it does not work any more.
         let readable = self.readable(&principal, ArtifactId(claim.target)).await;

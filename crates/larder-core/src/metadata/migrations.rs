@@ -8,6 +8,7 @@ use rusqlite::Connection;
 /// Every migration in order; a store remembers how many it has seen.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_store.sql"),
+    include_str!("../../migrations/0002_sessions.sql"),
     include_str!("../../migrations/0003_retention.sql"),
     include_str!("../../migrations/0004_lists.sql"),
 ];

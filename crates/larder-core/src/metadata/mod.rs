@@ -19,6 +19,7 @@ pub(crate) mod organizations;
 #[cfg(test)]
 mod plans;
 pub(crate) mod projects;
+pub(crate) mod sessions;
 pub(crate) mod sqlite;
 mod sqlite_fault;
 pub(crate) mod steps;

@@ -12,3 +12,4 @@ mod larder;
 mod matrix;
 mod retention;
 mod support;
+mod web;

@@ -3,7 +3,7 @@
 use crate::matrix::world::{JobTokens, Place};
 use crate::support::{START, TestLarder};
 use larder_core::clock::Timestamp;
-use larder_core::model::{Role, Scope, Scopes};
+use larder_core::model::{Principal, Role, Scope, Scopes};
 
 /// Somebody who asks.
 #[derive(Clone)]
@@ -11,6 +11,8 @@ pub(crate) struct Caller {
     pub(crate) name: &'static str,
     /// Empty for nobody.
     pub(crate) token: String,
+    /// In a browser: what stands for a token is the secret of a session.
+    pub(crate) signed_in: bool,
     pub(crate) kind: Kind,
 }
 
@@ -56,6 +58,31 @@ pub(crate) async fn all(test: &TestLarder, places: &[Place], tokens: &[JobTokens
     callers.extend(with_scopes(test, places).await);
     callers.extend(with_wrong_tokens(test, places, tokens).await);
     callers.extend(jobs(places, tokens));
+    callers.extend(signed_in(test, places).await);
+    callers
+}
+
+/// Users in their browsers.
+async fn signed_in(test: &TestLarder, places: &[Place]) -> Vec<Caller> {
+    let (demo, secret) = (places[0].slug(), places[2].slug());
+    let mut callers = Vec::new();
+    for (name, user, roles) in [
+        ("reader in a browser", "reader", vec![(demo, Role::Reader)]),
+        (
+            "stranger in a browser",
+            "user-of-another-project",
+            vec![(secret, Role::Writer)],
+        ),
+    ] {
+        let access = &test.larder.access;
+        let link = access.sign_in_link(&Principal::Operator, user, "/");
+        let signed_in = access.sign_in_by_link(&link.await.unwrap()).await.unwrap();
+        let caller = user_caller(name, signed_in.secret, "admin", roles);
+        callers.push(Caller {
+            signed_in: true,
+            ..caller
+        });
+    }
     callers
 }
 
@@ -64,6 +91,7 @@ async fn with_roles(test: &TestLarder, places: &[Place]) -> Vec<Caller> {
     let mut callers = vec![Caller {
         name: "anonymous",
         token: String::new(),
+        signed_in: false,
         kind: Kind::Anonymous,
     }];
     let users = [
@@ -136,6 +164,7 @@ fn user_caller(
     Caller {
         name,
         token,
+        signed_in: false,
         kind: Kind::User(user),
     }
 }
@@ -166,6 +195,7 @@ async fn with_wrong_tokens(
         .map(|(name, token)| Caller {
             name,
             token,
+            signed_in: false,
             kind: Kind::Wrong,
         })
         .into()
@@ -176,6 +206,7 @@ fn jobs(places: &[Place], tokens: &[JobTokens]) -> [Caller; 5] {
     let caller = |name, token: &str, project: &str, same_build, same_job| Caller {
         name,
         token: token.to_owned(),
+        signed_in: false,
         kind: Kind::Job(Job {
             project: project.to_owned(),
             same_build,

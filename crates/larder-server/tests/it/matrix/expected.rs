@@ -4,6 +4,7 @@
 use crate::matrix::callers::{Caller, Job, Kind};
 use crate::matrix::routes::{Dialect, JobMay, Level, Needs, Row};
 use crate::matrix::world::Place;
+use axum::http::Method;
 
 /// What a caller must be told.
 pub(crate) struct Expected {
@@ -13,8 +14,31 @@ pub(crate) struct Expected {
 }
 
 impl Row {
+    /// The caller as far as this row looks: pages look at sessions and not at tokens, APIs look at sessions only where
+    /// artifacts are read.
+    pub(crate) fn seen(&self, caller: &Caller) -> Caller {
+        let is_of_artifacts = self
+            .template
+            .split('/')
+            .any(|segment| segment == "artifacts");
+        let counts = match self.dialect {
+            Dialect::Page => caller.signed_in,
+            _ if caller.signed_in => is_of_artifacts && self.method == Method::GET,
+            _ => true,
+        };
+        let mut seen = caller.clone();
+        if !counts {
+            seen.kind = Kind::Anonymous;
+        }
+        seen
+    }
+
     pub(crate) fn expected(&self, caller: &Caller, place: &Place) -> Expected {
+        let caller = &self.seen(caller);
         let status = match self.needs {
+            Needs::SecretInForm => 401,
+            Needs::NotSignedIn if caller.is_known() => 303,
+            Needs::NotSignedIn => self.ok,
             Needs::Nothing | Needs::SecretInAddress(_) => self.ok,
             Needs::NoSuchRoute => 404,
             _ if matches!(caller.kind, Kind::Wrong) => 401,
@@ -46,6 +70,7 @@ impl Row {
     /// Of routes that name nothing.
     fn expected_of(&self, needs: Needs, kind: &Kind) -> u16 {
         match (needs, kind) {
+            (_, Kind::Anonymous) if self.dialect == Dialect::Page => 302,
             (_, Kind::Anonymous | Kind::Wrong) => 401,
             (Needs::NoSuchRouteForCallers, _) => 404,
             (Needs::AnyToken, _) => self.ok,
@@ -68,6 +93,8 @@ impl Row {
         let nowhere = Place::nowhere(place.vcs);
         if let Kind::Anonymous = caller.kind {
             return match self.dialect {
+                Dialect::Page if place.public => Expected::is(self.ok),
+                Dialect::Page => Expected::is(302),
                 Dialect::CircleCi if place.public => Expected::is(self.ok),
                 Dialect::CircleCi => Expected::as_of(404, [in_project, in_organization, nowhere]),
                 _ => Expected::as_of(401, [in_project, in_organization, nowhere]),

@@ -28,6 +28,8 @@ pub(crate) enum Dialect {
     Native,
     /// Plain text, and no look at tokens.
     Plain,
+    /// A page for people: no look at tokens, and who is not signed in is led to the door.
+    Page,
 }
 
 /// What a route asks of its caller.
@@ -39,6 +41,10 @@ pub(crate) enum Needs {
     NoSuchRoute,
     /// The route answers 404 to callers.
     NoSuchRouteForCallers,
+    /// A secret in a form, which nobody here sends.
+    SecretInForm,
+    /// Nothing of who is not signed in; who is, is led on.
+    NotSignedIn,
     /// The secret in the address, and no token; without it, this status.
     SecretInAddress(u16),
     /// Any token that works.
@@ -132,6 +138,7 @@ pub(crate) fn all() -> Vec<Row> {
     rows.extend(buildkite());
     rows.extend(native());
     rows.extend(plain());
+    rows.extend(pages());
     rows
 }
 
@@ -350,9 +357,53 @@ pub(crate) fn plain() -> Vec<Row> {
     vec![
         get("/d/{token}", Needs::SecretInAddress(403)),
         get("/d/{token}/{*name}", Needs::SecretInAddress(403)),
-        get("/sign-in/{secret}", Needs::SecretInAddress(404)),
+        get("/assets/larder.css", Needs::Nothing),
         get("/healthz", Needs::Nothing),
         get("/readyz", Needs::Nothing),
+    ]
+}
+
+pub(crate) fn pages() -> Vec<Row> {
+    let get = |template, needs| get(Dialect::Page, template, needs);
+    let change = |template, needs, body, ok| Row {
+        method: Method::POST,
+        ok,
+        body,
+        trace: Trace::Audited,
+        ..get(template, needs)
+    };
+    let leads_on = |template, needs| Row {
+        ok: 302,
+        ..get(template, needs)
+    };
+    let build = "/{vcs}/{org}/{project}/builds/{number}";
+    let (steps, output) = (
+        format!("{build}/steps"),
+        format!("{build}/steps/{{job}}/{{seq}}"),
+    );
+    let token = "name=laptop&scope=read_user";
+    vec![
+        get("/", Needs::Own(&[])),
+        get("/{vcs}/{org}/{project}", LIST_BUILDS),
+        leads_on("/{vcs}/{org}/{project}/{number}", READ_BUILD),
+        get(build, READ_BUILD),
+        get(&steps, READ_BUILD),
+        get(&output, READ_BUILD),
+        get("/sign-in", Needs::NotSignedIn),
+        change("/sign-in", Needs::SecretInForm, "token=", 303),
+        get("/sign-in/{secret}", Needs::SecretInAddress(404)),
+        change("/sign-in/{secret}", Needs::SecretInAddress(404), "", 303),
+        change("/sign-out", Needs::Own(&[]), "", 303),
+        leads_on("/account/api", Needs::Nothing),
+        get("/settings/tokens", Needs::Own(&[])),
+        get("/settings/tokens/new", Needs::Own(&[])),
+        change("/settings/tokens", Needs::Own(&[]), token, 200),
+        change(
+            "/settings/tokens/{id}/revoke",
+            Needs::NoSuchRouteForCallers,
+            "",
+            303,
+        ),
     ]
 }
 
