@@ -24,6 +24,8 @@ pub struct Owner {
     pub process: u32,
     /// Where it listens for `larder admin`; none if it does not.
     pub socket: Option<PathBuf>,
+    /// Where its users reach it, once it listens.
+    pub url: Option<String>,
 }
 
 /// Either the lock, or who holds it.
@@ -99,6 +101,11 @@ impl StoreLock {
         Ok(socket)
     }
 
+    /// Names where users reach the owner in the lock file.
+    pub fn name_url(&self, url: &str) -> Result<()> {
+        writeln!(&self.file, "url {url}").context("write the lock file")
+    }
+
     fn write(&self, socket: Option<&Path>) -> Result<()> {
         let mut file = &self.file;
         file.set_len(0)?;
@@ -121,6 +128,7 @@ fn parse(text: &str) -> Owner {
             .and_then(|number| number.parse().ok())
             .unwrap_or(0),
         socket: value("socket").map(PathBuf::from),
+        url: value("url").map(str::to_owned),
     }
 }
 
@@ -150,7 +158,8 @@ mod tests {
             owner,
             Owner {
                 process: std::process::id(),
-                socket: Some(socket)
+                socket: Some(socket),
+                url: None,
             }
         );
         assert!(

@@ -61,6 +61,7 @@ impl Server {
         };
         let address = format!("{}://{}", listener.scheme(), listener.local_addr()?);
         let (router, public_url) = router(&config, &larder, &listener, &address)?;
+        lock.name_url(&public_url)?;
         Ok(Self {
             config,
             larder,
@@ -176,6 +177,7 @@ pub fn open_store(config: &Config) -> Result<Larder> {
     settings.auto_create_projects = config.auto_create_projects;
     settings.job_lease_ms = millis(config.retention.job_lease_s);
     settings.upload_lease_ms = millis(config.retention.upload_lease_s);
+    settings.retention_days = config.retention.days;
     Larder::open(settings, Clock::system())
         .with_context(|| format!("open the store in {}", config.data.display()))
 }

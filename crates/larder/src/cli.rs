@@ -334,6 +334,9 @@ pub(crate) enum AdminCommand {
     /// Tokens.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// What becomes of artifacts past their retention.
+    #[command(subcommand)]
+    Retention(RetentionCommand),
     /// Compare rows and bytes; exits 1 and names each artifact that has not its exact bytes.
     Check {
         /// Fail also for bytes that no row names.
@@ -375,6 +378,12 @@ pub(crate) enum UserCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum RetentionCommand {
+    /// Expire what is due, after the server's log said that nothing expires: the clock and the retention are right.
+    Resume,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum ProjectCommand {
     /// Make a project.
     Create {
@@ -384,8 +393,16 @@ pub(crate) enum ProjectCommand {
         #[arg(long)]
         public: bool,
     },
-    /// List projects.
+    /// List projects: slug, readers, retention, when made.
     List,
+    /// Set how long finished artifacts of a project are kept; it counts at once, for those that are there too.
+    Retention {
+        /// Like github/acme/demo.
+        slug: String,
+        /// A number of days from an artifact's completion, `none` for no end, or `default` for what the settings say.
+        #[arg(value_name = "DAYS|none|default")]
+        retention: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

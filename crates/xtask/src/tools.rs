@@ -42,31 +42,35 @@ pub(crate) fn debian(programs: &[&str]) -> Result<Found> {
     }
 }
 
-/// `cargo-deny`, which checks licences, duplicates and sources of dependencies.
-///
-/// Built without optimisation (a minute on two cores) and kept in the user's cache, so once per machine.
+/// `cargo-deny`, which checks licences, duplicates and sources of dependencies. A minute on two cores without
+/// optimisation.
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
-    if let Some(program) = process::find("cargo-deny") {
+    cargo_install("cargo-deny", &["--debug"])
+}
+
+/// `dufs`, a file server with which `bench` compares; optimised, as people run it.
+pub(crate) fn dufs() -> Result<PathBuf> {
+    cargo_install("dufs", &[])
+}
+
+/// A program that is a package of the same name; kept in the user's cache, so built once per machine.
+fn cargo_install(name: &str, options: &[&str]) -> Result<PathBuf> {
+    if let Some(program) = process::find(name) {
         return Ok(program);
     }
     let cache = cache()?;
-    let program = cache.join("bin").join("cargo-deny");
+    let program = cache.join("bin").join(name);
     if !program.is_file() {
+        let build = cache.join(format!("build-{name}"));
         let mut install = process::command(process::cargo());
         install
-            .args([
-                "install",
-                "cargo-deny",
-                "--locked",
-                "--debug",
-                "--quiet",
-                "--root",
-            ])
-            .arg(&cache);
-        install.env("CARGO_TARGET_DIR", cache.join("build"));
+            .args(["install", name, "--locked", "--quiet", "--root"])
+            .arg(&cache)
+            .args(options)
+            .env("CARGO_TARGET_DIR", &build);
         process::run(&mut install)?;
-        fs::remove_dir_all(cache.join("build"))
-            .context("remove what the build of cargo-deny left")?;
+        fs::remove_dir_all(build)
+            .with_context(|| format!("remove what the build of {name} left"))?;
     }
     Ok(program)
 }

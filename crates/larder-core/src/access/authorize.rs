@@ -22,6 +22,8 @@ pub(crate) enum Action {
     WriteBuilds,
     /// Start, report on and end a job.
     RunJob,
+    /// Change what holds for a whole project.
+    SetUpProject,
 }
 
 /// What somebody wants to do it with; the parts that are known say which job's token may.
@@ -139,7 +141,10 @@ fn authorize_job(job: &JobPrincipal, action: Action, on: Resource<'_>) -> Result
         Action::SeeProject => true,
         Action::ReadArtifacts | Action::ReadBuilds => own_build,
         Action::CreateArtifacts | Action::RunJob => own_job,
-        Action::DeleteArtifacts | Action::DeleteArtifactsAsWriter | Action::WriteBuilds => false,
+        Action::DeleteArtifacts
+        | Action::DeleteArtifactsAsWriter
+        | Action::WriteBuilds
+        | Action::SetUpProject => false,
     };
     if allowed {
         Ok(())
@@ -163,6 +168,7 @@ impl Action {
             Self::DeleteArtifactsAsWriter => &[Scope::WriteArtifacts, Scope::DeleteArtifacts],
             Self::ReadBuilds => &[Scope::ReadBuilds],
             Self::WriteBuilds | Self::RunJob => &[Scope::WriteBuilds],
+            Self::SetUpProject => &[Scope::Admin],
         }
     }
 
@@ -174,6 +180,7 @@ impl Action {
             | Self::DeleteArtifactsAsWriter
             | Self::WriteBuilds
             | Self::RunJob => Role::Writer,
+            Self::SetUpProject => Role::Admin,
         }
     }
 }
@@ -204,6 +211,7 @@ mod tests {
             organization,
             name: "demo".into(),
             public_at: public.then_some(NOW),
+            retention: crate::model::Retention::OfInstance,
             created_at: NOW,
         }
     }

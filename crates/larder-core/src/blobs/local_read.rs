@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -16,6 +16,18 @@ const CHUNK_BYTES: usize = 256 * 1024;
 /// Pieces of files, in order.
 pub(super) struct FileChain {
     pieces: VecDeque<Piece>,
+    buffers: Buffers,
+}
+
+/// Buffers that were sent, to be read into again: they are zeroed once, and still in the processor's cache.
+#[derive(Clone, Default)]
+struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+
+/// Bytes read, in a buffer that goes back to where it came from.
+struct Chunk {
+    buffer: Vec<u8>,
+    length: usize,
+    home: Buffers,
 }
 
 struct Piece {
@@ -35,7 +47,10 @@ impl FileChain {
                 left,
             })
             .collect();
-        Self { pieces }
+        Self {
+            pieces,
+            buffers: Buffers::default(),
+        }
     }
 
     pub(super) fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
@@ -43,7 +58,7 @@ impl FileChain {
             let Some(piece) = chain.pieces.front_mut() else {
                 return Ok(None);
             };
-            let chunk = piece.read().await?;
+            let chunk = piece.read(&chain.buffers).await?;
             if piece.left == 0 {
                 chain.pieces.pop_front();
             }
@@ -52,12 +67,37 @@ impl FileChain {
     }
 }
 
+impl Buffers {
+    fn take(&self, length: usize) -> Vec<u8> {
+        let mut buffer = self.idle().pop().unwrap_or_default();
+        buffer.resize(length, 0);
+        buffer
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer[..self.length]
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.buffer);
+        self.home.idle().push(buffer);
+    }
+}
+
 impl Piece {
-    async fn read(&mut self) -> io::Result<Bytes> {
+    async fn read(&mut self, buffers: &Buffers) -> io::Result<Bytes> {
         let length = usize::try_from(self.left)
             .unwrap_or(CHUNK_BYTES)
             .min(CHUNK_BYTES);
-        let mut buffer = vec![0; length];
+        let mut buffer = buffers.take(length);
         let cached = rustix::io::preadv2(
             &self.file,
             &mut [IoSliceMut::new(&mut buffer)],
@@ -80,9 +120,11 @@ impl Piece {
         }
         self.at += read as u64;
         self.left -= read as u64;
-        let mut bytes = Bytes::from(buffer);
-        bytes.truncate(read);
-        Ok(bytes)
+        Ok(Bytes::from_owner(Chunk {
+            buffer,
+            length: read,
+            home: buffers.clone(),
+        }))
     }
 
     async fn read_from_disk(&self, mut buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {

@@ -12,6 +12,7 @@ pub(crate) mod artifacts;
 pub(crate) mod audit;
 pub(crate) mod blobs;
 pub(crate) mod builds;
+pub(crate) mod instance;
 pub(crate) mod jobs;
 pub(crate) mod migrations;
 pub(crate) mod organizations;

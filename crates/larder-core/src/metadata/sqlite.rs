@@ -5,6 +5,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::metadata::sqlite_fault::failed;
 use crate::metadata::{Mapping, Row, RowEngine, Tx, TxEngine, Value, migrations};
 use futures_util::FutureExt as _;
+use rusqlite::config::DbConfig;
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql};
 use std::panic::AssertUnwindSafe;
@@ -22,6 +23,8 @@ const GROUP_MAX: usize = 1_024;
 const READERS_MAX: usize = 16;
 /// Exit code of a process that could not learn whether its last commit is durable.
 const UNKNOWN_COMMIT: i32 = 74;
+/// Statements that a connection keeps prepared; there are fewer.
+const STATEMENTS_MAX: usize = 256;
 /// How long a statement waits for another process before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -130,15 +133,11 @@ impl Readers {
                 .map_err(|error| failed("open the database for reading", error))?,
         };
         // One snapshot for all statements of the closure.
-        connection
-            .execute_batch("BEGIN")
-            .map_err(|error| failed("begin to read", error))?;
+        execute(&connection, "BEGIN", &[])?;
         let mut tx = Tx::sqlite(connection);
         let result = run_to_end(work, &mut tx);
         let TxEngine::Sqlite(connection) = tx.engine;
-        connection
-            .execute_batch("COMMIT")
-            .map_err(|error| failed("end reading", error))?;
+        execute(&connection, "COMMIT", &[])?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < READERS_MAX {
             idle.push(connection);
@@ -150,26 +149,36 @@ impl Readers {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
+        keep_plans(&connection)?;
         connection.execute_batch(
-            "PRAGMA cache_size = -16384; PRAGMA mmap_size = 268435456; PRAGMA temp_store = MEMORY;",
+            "PRAGMA cache_size = -4096; PRAGMA mmap_size = 268435456; PRAGMA temp_store = MEMORY;",
         )?;
-        connection.set_prepared_statement_cache_capacity(128);
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         Ok(connection)
     }
 }
 
+/// A statement's plan depends on its text alone. Otherwise `SQLite` plans most of ours anew at every run, since a bound
+/// value could make another index better (sqlite.org/queryplanner-ng.html, the stability guarantee).
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map(drop)
+}
+
 fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    keep_plans(connection)?;
     connection.execute_batch(
         "PRAGMA page_size = 8192;
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
-         PRAGMA cache_size = -65536;
+         PRAGMA cache_size = -16384;
          PRAGMA temp_store = MEMORY;
          PRAGMA wal_autocheckpoint = 4000;",
     )?;
-    connection.set_prepared_statement_cache_capacity(128);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(())
 }
 
@@ -200,10 +209,7 @@ fn write_groups(connection: Connection, queue: &Receiver<Work>) {
 }
 
 fn write_group(tx: &mut Tx, group: Vec<Work>) {
-    let begun = tx.sqlite_connection().execute_batch("BEGIN IMMEDIATE");
-    let mut broken = begun
-        .err()
-        .map(|error| failed("begin a transaction", error));
+    let mut broken = execute(tx.sqlite_connection(), "BEGIN IMMEDIATE", &[]).err();
     let mut answers = Vec::with_capacity(group.len());
     for work in group {
         let outcome = if broken.is_some() {
@@ -235,40 +241,33 @@ fn write_group(tx: &mut Tx, group: Vec<Work>) {
 /// Commits with a sync. After a failed write or sync nobody knows what is on the disk: rows could come back at the next
 /// start whose bytes were given up meanwhile. So the process ends, answers nobody, and the next start finds out.
 fn commit(tx: &Tx) -> Result<()> {
-    match tx.sqlite_connection().execute_batch("COMMIT") {
-        Ok(()) => Ok(()),
-        Err(error) => match failed("commit", error) {
-            Error::Internal { source, .. } => {
-                tracing::error!(%source, "commit; the process ends so that its next start finds what is durable");
-                std::process::exit(UNKNOWN_COMMIT);
-            }
-            known => Err(known),
-        },
+    match execute(tx.sqlite_connection(), "COMMIT", &[]) {
+        Err(Error::Internal { source, .. }) => {
+            tracing::error!(%source, "commit; the process ends so that its next start finds what is durable");
+            std::process::exit(UNKNOWN_COMMIT);
+        }
+        other => other.map(drop),
     }
 }
 
 /// Runs one transaction of the group; the fault is one that ended the whole group.
 fn run_in_savepoint(work: Work, tx: &mut Tx) -> (Outcome, Option<Error>) {
-    let batch = |tx: &Tx, sql: &str| {
-        tx.sqlite_connection()
-            .execute_batch(sql)
-            .map_err(|error| failed("group transactions", error))
-    };
-    if let Err(error) = batch(tx, "SAVEPOINT work") {
+    if let Err(error) = execute(tx.sqlite_connection(), "SAVEPOINT work", &[]) {
         return (work(None), Some(error));
     }
     let outcome = work(Some(tx));
+    let connection = tx.sqlite_connection();
     // A full disk makes SQLite roll back everything by itself.
-    if tx.sqlite_connection().is_autocommit() {
+    if connection.is_autocommit() {
         return (outcome, Some(Error::StorageFull));
     }
-    let end = if outcome.keep {
-        "RELEASE work"
+    let undone = if outcome.keep {
+        Ok(0)
     } else {
-        "ROLLBACK TO work; RELEASE work"
+        execute(connection, "ROLLBACK TO work", &[])
     };
-    let fault = batch(tx, end).err();
-    (outcome, fault)
+    let ended = undone.and_then(|_| execute(connection, "RELEASE work", &[]));
+    (outcome, ended.err())
 }
 
 /// The same meaning for everyone in the group.

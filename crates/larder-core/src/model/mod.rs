@@ -20,6 +20,6 @@ pub use ids::{ArtifactId, BuildId, JobId, OrganizationId, ProjectId, TokenId, Us
 pub use job::{EndState, Job, JobOutcome, JobState, NewJob};
 pub use page::{ByteRange, Cursor, Offset, Page};
 pub use principal::{Grant, GrantOn, JobPrincipal, Principal, TokenFacts, User, UserPrincipal};
-pub use project::{Organization, Project, ProjectSlug, Vcs};
+pub use project::{Organization, Project, ProjectSlug, Retention, Vcs};
 pub use scope::{Role, Scope, Scopes};
 pub use step::{NewStep, Step, StepState};

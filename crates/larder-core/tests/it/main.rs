@@ -7,4 +7,5 @@ mod jobs;
 mod keeping;
 mod latest;
 mod links;
+mod retention;
 mod support;

@@ -22,6 +22,9 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+/// The same for a path, whose `/` separate its segments.
+const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
+
 /// One segment of a path, percent-encoded.
 pub fn encode_segment(segment: &str) -> String {
     utf8_percent_encode(segment, RESERVED).to_string()
@@ -29,10 +32,7 @@ pub fn encode_segment(segment: &str) -> String {
 
 /// A path, each segment percent-encoded and `/` kept.
 pub fn encode_path(path: &str) -> String {
-    path.split('/')
-        .map(encode_segment)
-        .collect::<Vec<_>>()
-        .join("/")
+    utf8_percent_encode(path, RESERVED_IN_PATH).to_string()
 }
 
 #[cfg(test)]

@@ -10,4 +10,5 @@ mod circleci;
 mod hostile_names;
 mod larder;
 mod matrix;
+mod retention;
 mod support;

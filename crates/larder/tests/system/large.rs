@@ -123,16 +123,22 @@ fn a_file_over_the_limit_is_refused_by_name_and_leaves_nothing() {
         .start();
     let (client, token) = (server.client(), server.token());
     let job = client.announce(&token);
-    for (name, declared) in [("declared", Some(LIMIT + 1)), ("chunked", None)] {
-        let upload = Upload {
-            source: &mut Generated::new(LIMIT + 1),
-            declared,
-            sent: &mut |_| (),
-        };
-        let opened = client.open("PUT", &job.artifact(name), &job.token, upload);
-        let refused = opened.and_then(Opened::answer).unwrap().is(413);
-        let message = refused.json()["message"].as_str().unwrap().to_owned();
-        assert!(message.contains("1000000"), "{name}: {message}");
+    // Of the larger ones most is still to be sent when the answer comes.
+    for size in [LIMIT + 1, 100 * LIMIT] {
+        for declared in [Some(size), None] {
+            let upload = Upload {
+                source: &mut Generated::new(size),
+                declared,
+                sent: &mut |_| (),
+            };
+            let opened = client.open("PUT", &job.artifact("large"), &job.token, upload);
+            let refused = opened.and_then(Opened::answer).unwrap().is(413).json();
+            let message = refused["message"].as_str().unwrap();
+            assert!(
+                message.contains("1000000"),
+                "{size} {declared:?}: {message}"
+            );
+        }
     }
     check_refused_unseen(&client, &job);
     for (name, declared) in [("just-declared", Some(LIMIT)), ("just-chunked", None)] {

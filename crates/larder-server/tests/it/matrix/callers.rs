@@ -74,13 +74,10 @@ async fn with_roles(test: &TestLarder, places: &[Place]) -> Vec<Caller> {
     ];
     for (name, role, slug) in users {
         let user = name.replace(' ', "-");
-        test.user(&user).await;
-        test.grant(&user, role, slug).await;
-        let token = test.token(&user, EVERY).await;
+        let token = test.member(&user, role, slug, EVERY).await;
         callers.push(user_caller(name, token, EVERY, vec![(slug.clone(), role)]));
     }
-    test.root("root").await;
-    let token = test.token("root", "admin").await;
+    let token = test.admin().await;
     let mut root = user_caller("admin of everything", token, "admin", Vec::new());
     if let Kind::User(user) = &mut root.kind {
         user.root = true;
@@ -105,7 +102,7 @@ async fn with_scopes(test: &TestLarder, places: &[Place]) -> Vec<Caller> {
         let roles = vec![(demo.clone(), Role::Writer)];
         callers.push(user_caller(name, token, scopes, roles));
     }
-    test.user("both").await;
+    test.account("both").await;
     for slug in [&demo, &secret] {
         test.grant("both", Role::Writer, slug).await;
     }

@@ -82,7 +82,7 @@ impl World {
         }
         test.clock.set(Timestamp(START.0 + TOKEN_GONE_MS));
         let sign_in = {
-            test.user("guest").await;
+            test.account("guest").await;
             let access = &test.larder.access;
             let link = access.sign_in_link(&Principal::Operator, "guest", "/");
             link.await.unwrap()

@@ -2,23 +2,20 @@
 //! router without a socket.
 
 mod answer;
+mod ask;
 
 pub(crate) use answer::Answer;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{Method, Request};
-use http_body_util::BodyExt as _;
 use larder_core::clock::{Clock, Timestamp};
 use larder_core::model::{
-    Artifact, ArtifactPath, JobId, NewArtifact, NewBuild, NewJob, Principal, Project, ProjectSlug,
-    Role, Scopes,
+    Artifact, ArtifactPath, EndState, Job, JobId, NewArtifact, NewBuild, NewJob, Principal,
+    Project, ProjectSlug, Role, Scopes,
 };
 use larder_core::{Announced, Incoming, Larder, NewTokenRequest, Settings};
 use larder_server::app;
 use larder_server::config::ServeHtml;
 use larder_server::http::state::{App, AppSettings};
-use tower::ServiceExt as _;
 
 /// When every test begins: 2026-11-21T02:15:00.123Z.
 pub(crate) const START: Timestamp = Timestamp(1_795_227_300_123);
@@ -32,13 +29,20 @@ pub(crate) struct TestLarder {
     pub(crate) larder: Larder,
     pub(crate) clock: Clock,
     router: Router,
-    /// Holds `data`, the store's folder, and nothing else.
+    /// Holds `home/data`, the store's folder, and nothing else.
     pub(crate) folder: tempfile::TempDir,
 }
 
 impl TestLarder {
     pub(crate) fn start() -> Self {
         Self::start_with(None, |_| ())
+    }
+
+    /// With one private project.
+    pub(crate) async fn with_demo() -> Self {
+        let test = Self::start();
+        test.project(DEMO, false).await;
+        test
     }
 
     /// With a host for user content.
@@ -59,8 +63,8 @@ impl TestLarder {
     /// A larder with rows of its own, which are as they are here now, over the same bytes.
     pub(crate) fn copy(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        std::fs::create_dir(&data).unwrap();
+        let data = folder.path().join("home/data");
+        std::fs::create_dir_all(&data).unwrap();
         for entry in std::fs::read_dir(&self.larder.settings().data).unwrap() {
             let entry = entry.unwrap();
             if entry.path().is_file() {
@@ -79,7 +83,7 @@ impl TestLarder {
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let clock = Clock::manual(now);
-        let mut settings = Settings::in_folder(folder.path().join("data"));
+        let mut settings = Settings::in_folder(folder.path().join("home/data"));
         change(&mut settings);
         let larder = Larder::open(settings, clock.clone()).unwrap();
         let addresses = AppSettings {
@@ -104,7 +108,7 @@ impl TestLarder {
     }
 
     /// A user without a role.
-    pub(crate) async fn user(&self, name: &str) {
+    pub(crate) async fn account(&self, name: &str) {
         let access = &self.larder.access;
         let created = access.create_user(&Principal::Operator, name, false).await;
         created.unwrap();
@@ -117,6 +121,31 @@ impl TestLarder {
         created.unwrap();
     }
 
+    /// A user with a role on a project.
+    pub(crate) async fn user(&self, name: &str, role: Role, slug: &str) {
+        self.account(name).await;
+        self.grant(name, role, slug).await;
+    }
+
+    /// A user with a role on a project, and a token of the user.
+    pub(crate) async fn member(&self, name: &str, role: Role, slug: &str, scopes: &str) -> String {
+        self.user(name, role, slug).await;
+        self.token(name, scopes).await
+    }
+
+    /// A user without a role, and a token of the user.
+    pub(crate) async fn outsider(&self, name: &str, scopes: &str) -> String {
+        self.account(name).await;
+        self.token(name, scopes).await
+    }
+
+    /// A token of a user who is admin everywhere.
+    pub(crate) async fn admin(&self) -> String {
+        self.root("root").await;
+        self.token("root", "admin").await
+    }
+
+    /// Gives a user one more role.
     pub(crate) async fn grant(&self, user: &str, role: Role, slug: &str) {
         let (access, slug) = (&self.larder.access, ProjectSlug::parse(slug).unwrap());
         let granted = access.grant(&Principal::Operator, user, &slug, role).await;
@@ -126,6 +155,11 @@ impl TestLarder {
     /// A personal token of a user, which does not expire.
     pub(crate) async fn token(&self, user: &str, scopes: &str) -> String {
         self.token_for(user, scopes, None, None).await
+    }
+
+    /// A token of a user for one project only.
+    pub(crate) async fn project_token(&self, user: &str, slug: &str, scopes: &str) -> String {
+        self.token_for(user, scopes, Some(slug), None).await
     }
 
     /// A token of a user: for one project only, or for some time only.
@@ -161,45 +195,43 @@ impl TestLarder {
         announced.await.unwrap()
     }
 
-    /// Keeps a file for a job.
-    pub(crate) async fn keep(&self, job: JobId, path: &str, bytes: &'static str) -> Artifact {
-        let new = NewArtifact::new(ArtifactPath::parse(path).unwrap(), "text/plain");
-        self.keep_as(job, new, bytes).await
+    /// Announces a build of a branch of the demo project, whose one job runs.
+    pub(crate) async fn job(&self, branch: &str) -> Job {
+        let new = NewBuild {
+            branch: Some(branch.to_owned()),
+            ..NewBuild::default()
+        };
+        let announced = self.build(DEMO, new, &[("build", 1)]).await;
+        announced.nodes.into_iter().next().unwrap().job
     }
 
+    /// Ends a job.
+    pub(crate) async fn finish(&self, job: JobId, end: EndState, exit_status: Option<i32>) {
+        let jobs = &self.larder.jobs;
+        let finished = jobs.finish(&Principal::Operator, job, end, exit_status);
+        finished.await.unwrap();
+    }
+
+    /// Keeps a file for a job.
+    pub(crate) async fn keep(&self, job: JobId, path: &str, bytes: impl AsRef<[u8]>) -> Artifact {
+        self.keep_as(job, path, None, bytes).await
+    }
+
+    /// The same under an alias.
     pub(crate) async fn keep_as(
         &self,
         job: JobId,
-        new: NewArtifact,
-        bytes: &'static str,
+        path: &str,
+        alias: Option<&str>,
+        bytes: impl AsRef<[u8]>,
     ) -> Artifact {
-        let (artifacts, incoming) = (&self.larder.artifacts, Incoming::from_bytes(bytes));
+        let new = NewArtifact {
+            alias: alias.map(str::to_owned),
+            ..NewArtifact::new(ArtifactPath::parse(path).unwrap(), "text/plain")
+        };
+        let incoming = Incoming::from_bytes(bytes.as_ref().to_vec());
+        let artifacts = &self.larder.artifacts;
         let kept = artifacts.keep(&Principal::Operator, job, new, incoming);
         kept.await.unwrap().artifact
-    }
-
-    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.collect().await.unwrap().to_bytes(),
-        }
-    }
-
-    /// Asks with headers and a body.
-    pub(crate) async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: impl Into<Body>,
-    ) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.send(request.body(body.into()).unwrap()).await
     }
 }

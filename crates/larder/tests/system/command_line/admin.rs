@@ -54,6 +54,28 @@ fn the_operator_works_on_a_stopped_store_and_on_a_running_one() {
 }
 
 #[test]
+fn the_operator_sets_how_long_a_project_keeps_its_files() {
+    let store = Store::new();
+    store.admin(&["project", "create", PROJECT]).is(0);
+    let retain = |retention| store.admin(&["project", "retention", PROJECT, retention]);
+    for (retention, shown) in [
+        ("30", "30 days"),
+        ("none", "no end"),
+        ("default", "retention as set for all"),
+    ] {
+        retain(retention).is(0);
+        let list = store.admin(&["project", "list"]).is(0).stdout;
+        let columns: Vec<_> = list.trim().split('\t').collect();
+        assert_eq!(columns[..3], [PROJECT, "private", shown]);
+    }
+    retain("0").is(1).says(&["`0`", "1 to 36500 days", "none"]);
+    let unknown = ["project", "retention", "github/acme/unknown", "30"];
+    store.admin(&unknown).is(1).says(&["project"]);
+    let resumed = store.admin(&["retention", "resume"]).is(0);
+    assert_eq!(resumed.stdout.trim(), "0 artifacts expired");
+}
+
+#[test]
 fn the_operator_reaches_a_server_whose_path_is_too_long_for_a_socket() {
     let store = Store::new();
     let temporary = store.beside("tmp");
