@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_store.sql"),
     include_str!("../../migrations/0002_sessions.sql"),
     include_str!("../../migrations/0003_retention.sql"),
+    include_str!("../../migrations/0004_lists.sql"),
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {

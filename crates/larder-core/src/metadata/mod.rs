@@ -16,6 +16,8 @@ pub(crate) mod instance;
 pub(crate) mod jobs;
 pub(crate) mod migrations;
 pub(crate) mod organizations;
+#[cfg(test)]
+mod plans;
 pub(crate) mod projects;
 pub(crate) mod sessions;
 pub(crate) mod sqlite;

@@ -359,3 +359,35 @@ impl ToSql for Value {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::StatementStatus;
+
+    #[test]
+    fn a_statement_is_planned_once_whatever_is_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("meta.db");
+        let _writer = Sqlite::open(&path).unwrap();
+        let readers = Readers {
+            path,
+            idle: Mutex::default(),
+        };
+        let connection = readers.open().unwrap();
+        for sql in [
+            "SELECT token.pk FROM token LEFT JOIN job ON job.pk = token.job_pk WHERE token.name = ?1",
+            "SELECT pk FROM artifact WHERE job_pk = ?1 AND path = ?2 AND state = 'finished' ORDER BY pk DESC LIMIT 1",
+            "SELECT pk FROM job WHERE id = ?1 AND node_index = ?2",
+        ] {
+            let mut statement = connection.prepare(sql).unwrap();
+            for value in ["a", "b", "c"] {
+                let values = vec![value; statement.parameter_count()];
+                let found = statement.exists(rusqlite::params_from_iter(values));
+                assert!(!found.unwrap());
+            }
+            let planned_again = statement.get_status(StatementStatus::RePrepare);
+            assert_eq!(planned_again, 0, "{sql}");
+        }
+    }
+}

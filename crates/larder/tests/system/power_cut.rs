@@ -1,5 +1,8 @@
 //! A power cut under uploads: the file systems stop as they are, and what was acknowledged is there and the same.
 //!
+//! What was acknowledged is what was answered before the cut began: a file system that is being shut down may say once more
+//! that it has synced (seen on xfs), but a machine without power sends no more answers.
+//!
 //! Bytes and rows lie on file systems of their own: on one, the database's next sync would force the journal and hide
 //! that a folder had not been synced. Both are cut at once, without their journals' last entries. Every other cut
 //! strikes in the middle of uploads, the others right after the last answer, when no later upload can have forced the
@@ -14,7 +17,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::support::{Client, Job, Made, PATIENCE, ServeProcess, Store, output_within, wait_for};
@@ -29,11 +33,17 @@ const UPLOADS_EACH: u64 = 3;
 const SIZE_BITS: u32 = 17;
 /// Of each file system; xfs wants 300 MiB.
 const DISK_SIZE: &str = "320M";
-/// `FS_IOC_SHUTDOWN` with `FS_SHUTDOWN_FLAGS_NOLOGFLUSH`; perl, because it is on every Debian and needs no `unsafe`.
-const SHUTDOWN: &str = r#"
-    sysopen(my $folder, $ARGV[0], 0) or die "open: $!";
+/// Opens folders, waits for a line, and sends each `FS_IOC_SHUTDOWN` with `FS_SHUTDOWN_FLAGS_NOLOGFLUSH`, one right after
+/// the other. Perl, because it is on every Debian and needs no `unsafe`.
+const SWITCH: &str = r#"
+    my @folders = map { sysopen(my $folder, $_, 0) or die "open $_: $!"; $folder } @ARGV;
+    $| = 1;
+    print "ready\n";
+    defined(<STDIN>) or exit 1;
     my $no_log_flush = pack("L", 2);
-    defined(ioctl($folder, 0x8004587d, $no_log_flush)) or die "shut down: $!";
+    for my $folder (@folders) {
+        defined(ioctl($folder, 0x8004587d, $no_log_flush)) or die "shut down: $!";
+    }
 "#;
 
 /// Name and seed of what was answered with 201; kept in this process, so on neither file system.
@@ -46,9 +56,10 @@ enum Moment {
     AfterTheLastAnswer,
 }
 
-/// A file system of its own in a file, on a loop device; unmounted and detached at the end.
+/// A file system of its own in a file, on a loop device that it keeps; unmounted and detached at the end.
 struct Disk {
     folder: tempfile::TempDir,
+    device: String,
     kind: &'static str,
 }
 
@@ -57,6 +68,17 @@ struct Machine {
     store: Store,
     blobs: Disk,
     rows: Disk,
+}
+
+/// Cuts the power of both disks when told to; waits for that with both folders open.
+struct Switch(Child);
+
+/// Uploads on their way, and what was answered with 201 before the cut.
+#[derive(Default)]
+struct Uploads {
+    ledger: Mutex<Ledger>,
+    count: AtomicU64,
+    is_cut: AtomicBool,
 }
 
 #[test]
@@ -141,14 +163,18 @@ fn can_be_made(kind: &str) -> bool {
     false
 }
 
-/// The names of what does not come back as it was sent.
-fn lost<'a>(client: &Client, job: &Job, ledger: &'a Ledger) -> Vec<&'a str> {
-    let is_lost = |(name, seed): &(&'a String, &u64)| {
+/// What does not come back as it was sent, each with its name and what came in its place.
+fn lost(client: &Client, job: &Job, ledger: &Ledger) -> Vec<String> {
+    let of = |(name, seed): (&String, &u64)| {
         let answer = client.get(&job.artifact(name), &job.token);
-        !answer.is_ok_and(|answer| answer.status == 200 && answer.body == content(**seed))
+        match answer {
+            Ok(answer) if answer.status == 200 && answer.body == content(*seed) => None,
+            Ok(answer) if answer.status == 200 => Some(format!("{name}: other bytes")),
+            Ok(answer) => Some(format!("{name}: {} {}", answer.status, answer.text())),
+            Err(error) => Some(format!("{name}: {error}")),
+        }
     };
-    let lost = ledger.iter().filter(is_lost);
-    lost.map(|(name, _)| name.as_str()).collect()
+    ledger.iter().filter_map(of).collect()
 }
 
 /// The bytes of an upload: its size and content come from the seed. No two are equal, since equal ones are stored once.
@@ -204,8 +230,8 @@ impl Machine {
         moment: Moment,
         made: &mut Made,
     ) -> Ledger {
-        let ledger = Mutex::new(Ledger::new());
-        let (count, client) = (AtomicU64::new(0), server.client());
+        let (uploads, client) = (Uploads::default(), server.client());
+        let switch = Switch::new([&self.blobs, &self.rows]);
         let cut_at = 1 + made.below(UPLOADS_MAX);
         let each = match moment {
             Moment::AmongUploads => u64::MAX,
@@ -213,29 +239,24 @@ impl Machine {
         };
         let seeds: Vec<_> = (0..UPLOADERS).map(|_| made.number()).collect();
         std::thread::scope(|scope| {
-            for seed in seeds {
-                let (client, ledger, count) = (&client, &ledger, &count);
-                scope.spawn(move || upload_on(client, job, seed, each, ledger, count));
+            let (uploads, client) = (&uploads, &client);
+            let uploaders: Vec<_> = seeds
+                .into_iter()
+                .map(|seed| scope.spawn(move || uploads.run(client, job, seed, each)))
+                .collect();
+            let deadline = Instant::now() + PATIENCE;
+            let is_time = || match moment {
+                Moment::AmongUploads => uploads.count.load(Ordering::SeqCst) >= cut_at,
+                Moment::AfterTheLastAnswer => uploaders.iter().all(ScopedJoinHandle::is_finished),
+            };
+            while !is_time() && Instant::now() < deadline {
+                std::thread::yield_now();
             }
-            if moment == Moment::AmongUploads {
-                let deadline = Instant::now() + PATIENCE;
-                while count.load(Ordering::Relaxed) < cut_at && Instant::now() < deadline {
-                    std::thread::yield_now();
-                }
-                self.cut(server);
-            }
+            uploads.is_cut.store(true, Ordering::SeqCst);
+            switch.turn_off();
+            server.kill();
         });
-        if moment == Moment::AfterTheLastAnswer {
-            self.cut(server);
-        }
-        ledger.into_inner().unwrap()
-    }
-
-    /// The bytes first: their rows are then as many as can be.
-    fn cut(&self, server: &mut ServeProcess) {
-        self.blobs.shut_down();
-        self.rows.shut_down();
-        server.kill();
+        uploads.ledger.into_inner().unwrap()
     }
 
     /// Mounts both disks as after a cut and asks their own checkers.
@@ -251,47 +272,81 @@ impl Machine {
     }
 }
 
-/// One small file after the other until the server is gone; an answer of 201 is written down.
-fn upload_on(
-    client: &Client,
-    job: &Job,
-    seed: u64,
-    files: u64,
-    ledger: &Mutex<Ledger>,
-    count: &AtomicU64,
-) {
-    let mut seeds = Made::new(seed);
-    for _ in 0..files {
-        let seed = seeds.number();
-        let name = format!("{seed:016x}");
-        // The disk may stop before the server does: it says so with a fault of its own, and that is no promise.
-        match client.put(job, &name, &content(seed)) {
-            Ok(answer) if answer.status == 201 => {
-                ledger.lock().unwrap().insert(name, seed);
-                count.fetch_add(1, Ordering::Relaxed);
+impl Uploads {
+    /// One small file after the other until the server is gone; an answer of 201 is written down.
+    fn run(&self, client: &Client, job: &Job, seed: u64, files: u64) {
+        let mut seeds = Made::new(seed);
+        for _ in 0..files {
+            let seed = seeds.number();
+            let name = format!("{seed:016x}");
+            // The disk may stop before the server does, which then says so: no promise.
+            let answer = client.put(job, &name, &content(seed));
+            let is_kept = answer.is_ok_and(|answer| answer.status == 201);
+            if !is_kept || self.is_cut.load(Ordering::SeqCst) {
+                return;
             }
-            _ => return,
+            self.ledger.lock().unwrap().insert(name, seed);
+            self.count.fetch_add(1, Ordering::SeqCst);
         }
+    }
+}
+
+impl Switch {
+    /// Of disks that are ours: a loop device must carry each.
+    fn new(disks: [&Disk; 2]) -> Self {
+        let mut perl = Command::new("perl");
+        perl.args(["-e", SWITCH]);
+        for disk in disks {
+            let source = disk.source();
+            assert!(
+                source.starts_with("/dev/loop"),
+                "{source} is no loop device"
+            );
+            perl.arg(disk.path());
+        }
+        perl.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut switch = Self(perl.spawn().unwrap());
+        let mut line = String::new();
+        let said = BufReader::new(switch.0.stdout.take().unwrap()).read_line(&mut line);
+        assert!(
+            said.is_ok() && line == "ready\n",
+            "the switch said {line:?}"
+        );
+        switch
+    }
+
+    fn turn_off(mut self) {
+        let mut line = self.0.stdin.take().unwrap();
+        line.write_all(b"now\n").unwrap();
+        assert!(self.0.wait().unwrap().success(), "the power is still on");
+    }
+}
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        // Its open folders would keep the disks from being unmounted.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
 impl Disk {
     fn new(kind: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let disk = Self { folder, kind };
+        let image = folder.path().join("image");
+        run(Command::new("truncate").args(["-s", DISK_SIZE]).arg(&image));
+        run(Command::new(format!("mkfs.{kind}")).arg("-q").arg(&image));
+        // One device from first to last: `mount -o loop` may be given one that is just being detached.
+        let mut losetup = Command::new("losetup");
+        let device = run(losetup.args(["--find", "--show"]).arg(&image));
+        let disk = Self {
+            folder,
+            device: device.trim().to_owned(),
+            kind,
+        };
         std::fs::create_dir(disk.path()).unwrap();
-        run(Command::new("truncate")
-            .args(["-s", DISK_SIZE])
-            .arg(disk.image()));
-        run(Command::new(format!("mkfs.{kind}"))
-            .arg("-q")
-            .arg(disk.image()));
         disk.mount();
         disk
-    }
-
-    fn image(&self) -> PathBuf {
-        self.folder.path().join("image")
     }
 
     fn path(&self) -> PathBuf {
@@ -301,13 +356,12 @@ impl Disk {
     /// On ext4 with a journal that is not written by the clock, so that none is written by chance.
     fn mount(&self) {
         let options = match self.kind {
-            "ext4" => "loop,commit=300",
-            _ => "loop",
+            "ext4" => "commit=300",
+            _ => "defaults",
         };
-        run(Command::new("mount")
-            .args(["-o", options])
-            .arg(self.image())
-            .arg(self.path()));
+        let mut mount = Command::new("mount");
+        mount.args(["-o", options, &self.device]);
+        run(mount.arg(self.path()));
     }
 
     fn unmount(&self) {
@@ -318,16 +372,11 @@ impl Disk {
         });
     }
 
-    /// Stops the file system as a power cut does. Never one that is not ours: a loop device must carry it.
-    fn shut_down(&self) {
-        let mut source = Command::new("findmnt");
-        source.args(["--noheadings", "--output", "SOURCE", "--mountpoint"]);
-        let source = run(source.arg(self.path()));
-        assert!(
-            source.starts_with("/dev/loop"),
-            "{source} is no loop device"
-        );
-        run(Command::new("perl").args(["-e", SHUTDOWN]).arg(self.path()));
+    /// The device that is mounted, as the kernel says.
+    fn source(&self) -> String {
+        let mut findmnt = Command::new("findmnt");
+        findmnt.args(["--noheadings", "--output", "SOURCE", "--mountpoint"]);
+        run(findmnt.arg(self.path()))
     }
 
     /// The file system's own checker, which changes nothing.
@@ -336,17 +385,18 @@ impl Disk {
             "ext4" => ("e2fsck", "-fn"),
             _ => ("xfs_repair", "-n"),
         };
-        run(Command::new(program).arg(flags).arg(self.image()));
+        run(Command::new(program).args([flags, &self.device]));
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // A loop device that `mount` made is detached with its mount; a busy one when the last file closes.
         let unmounted = Command::new("umount").arg(self.path()).output();
         if !unmounted.is_ok_and(|output| output.status.success()) {
             let _ = Command::new("umount").arg("-l").arg(self.path()).output();
         }
+        // Still busy, it is detached when the last file on it closes.
+        let _ = Command::new("losetup").args(["-d", &self.device]).output();
     }
 }
 

@@ -9,8 +9,12 @@ use std::time::Duration;
 /// What one run of a workload moves, for the rate beside the time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Amount {
+    /// Bytes, shown as a rate.
     Bytes(u64),
+    /// Requests, shown as a rate.
     Requests(u64),
+    /// Requests so few and slow that the time of one is shown.
+    Each(u32),
 }
 
 /// All runs of one workload.
@@ -122,14 +126,16 @@ fn median(mut times: Vec<Duration>) -> Option<Duration> {
 
 fn shown(took: Duration, processor: Duration, amount: Amount) -> String {
     let seconds = took.as_secs_f64().max(f64::EPSILON);
-    let milliseconds = seconds * 1000.0;
     let processor = processor.as_secs_f64();
     match amount {
+        Amount::Each(requests) => {
+            let each = 1000.0 / f64::from(requests);
+            format!("{:.1} ms, {:.0} ms CPU", seconds * each, processor * each)
+        }
         Amount::Bytes(bytes) => format!(
             "{:.0} MB/s, {processor:.2} s CPU",
             per_second(bytes, seconds) / 1e6
         ),
-        Amount::Requests(1) => format!("{milliseconds:.1} ms"),
         Amount::Requests(requests) => format!(
             "{:.0}/s, {processor:.2} s CPU",
             per_second(requests, seconds)
@@ -174,8 +180,8 @@ mod tests {
         };
         let list = Row {
             name: "list".to_owned(),
-            amount: Amount::Requests(1),
-            samples: vec![vec![sample(3, None)], vec![]],
+            amount: Amount::Each(10),
+            samples: vec![vec![sample(30, None)], vec![]],
         };
         assert_eq!(
             markdown(&["larder", "nginx"], &[put, list]),
@@ -183,7 +189,7 @@ mod tests {
              |---|---|---|---|---|\n\
              | PUT | 200 MB/s, 0.05 s CPU | 400 MB/s, 0.05 s CPU | **0.50** (0.50 – 0.60) | 10 MiB |\n\
              | PUT, until it is on the disk | 200 MB/s, 0.05 s CPU | 100 MB/s, 0.05 s CPU | **2.00** (1.11 – 2.50) | 10 MiB |\n\
-             | list | 3.0 ms | – | – | 10 MiB |\n"
+             | list | 3.0 ms, 5 ms CPU | – | – | 10 MiB |\n"
         );
     }
 }
