@@ -148,14 +148,14 @@ async fn artifacts_page(
     Ok(ArtifactsPage {
         frame: visitor.frame(),
         summary: totals(&artifacts),
-        nodes: by_node(base, &all.nodes, shown.collect()),
+        nodes: by_node(base, &all.nodes, &shown.collect::<Vec<_>>()),
         more: (artifacts.len() > end).then(|| format!("?from={end}")),
         build: Heading::of(&build),
     })
 }
 
 /// The files of each node that has some of them, in the order of the nodes.
-fn by_node(base: &str, jobs: &[Job], artifacts: Vec<&Artifact>) -> Vec<NodeFiles> {
+fn by_node(base: &str, jobs: &[Job], artifacts: &[&Artifact]) -> Vec<NodeFiles> {
     let of_node = |job: &Job| {
         let own = |artifact: &&&Artifact| artifact.job_id == job.id;
         let files: Vec<_> = artifacts.iter().filter(own).collect();

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::extract::{Form, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use larder_core::model::{Principal, UserPrincipal};
 use larder_core::{Error, What};
 
@@ -128,7 +128,7 @@ impl FromRequest<App> for Posted {
         }
         let headers = parts.headers.clone();
         let form = Form::from_request(Request::from_parts(parts, body), app).await;
-        let Form(fields) = form.map_err(|rejection| rejection.into_response())?;
+        let Form(fields) = form.map_err(IntoResponse::into_response)?;
         Ok(Self {
             visitor,
             headers,
