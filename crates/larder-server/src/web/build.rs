@@ -13,6 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use larder_core::model::{Artifact, Build, Job, Vcs};
 use larder_core::{Error, JobNodes, What};
 use serde::Deserialize;
+use std::collections::HashMap;
 
 /// Files on one page: a browser shows so many without trouble.
 const FILES_MAX: usize = 5_000;
@@ -142,32 +143,33 @@ async fn artifacts_page(
         nodes: jobs,
     };
     let artifacts = larder.artifacts.of_nodes(&visitor.who, &all).await?;
-    let shown = artifacts.iter().skip(from).take(FILES_MAX);
+    let shown: Vec<_> = artifacts.iter().skip(from).take(FILES_MAX).collect();
     let base = visitor.app.base_path();
     let end = from.saturating_add(FILES_MAX);
     Ok(ArtifactsPage {
         frame: visitor.frame(),
         summary: totals(&artifacts),
-        nodes: by_node(base, &all.nodes, &shown.collect::<Vec<_>>()),
+        nodes: by_node(base, &all.nodes, &shown),
         more: (artifacts.len() > end).then(|| format!("?from={end}")),
         build: Heading::of(&build),
     })
 }
 
-/// The files of each node that has some of them, in the order of the nodes.
+/// The files of each node that has some of them; they come in the order of the nodes.
 fn by_node(base: &str, jobs: &[Job], artifacts: &[&Artifact]) -> Vec<NodeFiles> {
-    let of_node = |job: &Job| {
-        let own = |artifact: &&&Artifact| artifact.job_id == job.id;
-        let files: Vec<_> = artifacts.iter().filter(own).collect();
+    let jobs: HashMap<_, _> = jobs.iter().map(|job| (job.id, job)).collect();
+    let of_node = |files: &[&Artifact]| {
+        let job = jobs.get(&files[0].job_id)?;
         let total = files.iter().map(|file| file.size).sum();
-        (!files.is_empty()).then(|| NodeFiles {
+        Some(NodeFiles {
             title: node_title(job),
             state: job.state.word(),
             summary: summary(files.len(), total),
-            files: files.into_iter().map(|file| File::of(base, file)).collect(),
+            files: files.iter().map(|file| File::of(base, file)).collect(),
         })
     };
-    jobs.iter().filter_map(of_node).collect()
+    let nodes = artifacts.chunk_by(|a, b| a.job_id == b.job_id);
+    nodes.filter_map(of_node).collect()
 }
 
 fn totals(artifacts: &[Artifact]) -> String {

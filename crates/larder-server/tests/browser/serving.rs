@@ -146,7 +146,7 @@ impl Serving {
     }
 
     async fn keep(&self, node: &Job, path: &str, bytes: &str) {
-        let kind = if path.ends_with(".html") {
+        let kind = if bytes.starts_with("<h1>") {
             "text/html"
         } else {
             "text/plain"

@@ -38,8 +38,7 @@ impl Row {
         let status = match self.needs {
             Needs::SecretInForm => 401,
             Needs::NotSignedIn if caller.is_known() => 303,
-            Needs::NotSignedIn => self.ok,
-            Needs::Nothing | Needs::SecretInAddress(_) => self.ok,
+            Needs::Nothing | Needs::NotSignedIn | Needs::SecretInAddress(_) => self.ok,
             Needs::NoSuchRoute => 404,
             _ if matches!(caller.kind, Kind::Wrong) => 401,
             Needs::On {
@@ -93,9 +92,8 @@ impl Row {
         let nowhere = Place::nowhere(place.vcs);
         if let Kind::Anonymous = caller.kind {
             return match self.dialect {
-                Dialect::Page if place.public => Expected::is(self.ok),
+                Dialect::CircleCi | Dialect::Page if place.public => Expected::is(self.ok),
                 Dialect::Page => Expected::is(302),
-                Dialect::CircleCi if place.public => Expected::is(self.ok),
                 Dialect::CircleCi => Expected::as_of(404, [in_project, in_organization, nowhere]),
                 _ => Expected::as_of(401, [in_project, in_organization, nowhere]),
             };

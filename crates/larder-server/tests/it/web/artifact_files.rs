@@ -1,8 +1,10 @@
 //! The documented addresses of files, in a browser.
 
 use super::support::TestLarder;
-use axum::http::{Method, StatusCode};
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
 use larder_core::model::{ArtifactId, ProjectSlug, Role};
+use larder_server::http::hosts::RequestHost;
 
 const FILE: &str = "/api/v1.1/project/github/acme/demo/1/artifacts/0/out/a%20b.txt";
 const LATEST: &str =
@@ -194,6 +196,24 @@ async fn the_host_of_a_job_takes_tokens_and_never_cookies() {
     let headers = [("host", host), ("circle-token", &token)];
     let with_token = larder.ask(Method::GET, &path, &headers, "").await;
     assert_eq!(with_token.text, "first");
+}
+
+#[tokio::test]
+async fn the_host_of_users_content_shows_no_pages_and_reads_no_cookies() {
+    let larder = TestLarder::at("https://larder.test", Some("https://files.test"));
+    larder.project(false).await;
+    larder.user("ada", Some(Role::Reader)).await;
+    larder.build().await;
+    let ada = larder.browser_of("ada").await;
+    let cookie = ada.cookie.borrow().clone().unwrap();
+    for path in [FILE, "/", "/sign-in", "/settings/tokens"] {
+        let mut request = Request::get(path).header("cookie", &cookie);
+        request = request.header("sec-fetch-mode", "navigate");
+        let mut request = request.body(Body::empty()).unwrap();
+        request.extensions_mut().insert(RequestHost::Content);
+        let answer = larder.send(request).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+    }
 }
 
 #[tokio::test]
