@@ -5,10 +5,15 @@ use anyhow::{Context as _, Result, bail};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Longest path of a socket, in bytes, that every Unix can bind.
 const SOCKET_PATH_BYTES_MAX: usize = 100;
+
+/// How often, and how long each time, somebody waits for an owner that does not listen.
+const PATIENCE: (u32, Duration) = (100, Duration::from_millis(100));
 
 /// The lock on a store; released when dropped or when the process ends.
 #[derive(Debug)]
@@ -68,9 +73,21 @@ impl StoreLock {
         }
     }
 
+    /// The same, but waits some seconds for an owner who is about to begin to listen or to end: a server that has just
+    /// been started, another operator's command.
+    pub fn take_patiently(data: &Path) -> Result<Locked> {
+        for _ in 0..PATIENCE.0 {
+            match Self::take(data)? {
+                Locked::Held(owner) if !owner.listens() => std::thread::sleep(PATIENCE.1),
+                taken => return Ok(taken),
+            }
+        }
+        Self::take(data)
+    }
+
     /// Takes the lock or says who holds it.
     pub fn require(data: &Path) -> Result<Self> {
-        match Self::take(data)? {
+        match Self::take_patiently(data)? {
             Locked::Mine(lock) => Ok(lock),
             Locked::Held(owner) => bail!(
                 "the store in {} is in use by process {}: stop that server first, or give another --data",
@@ -118,6 +135,14 @@ impl StoreLock {
     }
 }
 
+impl Owner {
+    /// Whether somebody answers at the socket. What a dead owner left in the file names one too.
+    fn listens(&self) -> bool {
+        let socket = self.socket.as_deref();
+        socket.is_some_and(|socket| UnixStream::connect(socket).is_ok())
+    }
+}
+
 fn parse(text: &str) -> Owner {
     let value = |key: &str| {
         text.lines()
@@ -145,12 +170,14 @@ fn make_folder(folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixListener;
 
     #[test]
     fn a_store_has_one_owner_and_the_second_learns_who_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let lock = StoreLock::require(folder.path()).unwrap();
         let socket = lock.name_socket().unwrap();
+        let _listener = UnixListener::bind(&socket).unwrap();
         let Locked::Held(owner) = StoreLock::take(folder.path()).unwrap() else {
             panic!("two owners")
         };

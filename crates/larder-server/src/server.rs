@@ -158,8 +158,18 @@ impl Server {
     }
 }
 
+/// Whether there is a store where these settings say.
+pub fn store_exists(config: &Config) -> Result<bool> {
+    Ok(store_settings(config)?.database.exists())
+}
+
 /// Opens the store of these settings; the caller holds its lock.
 pub fn open_store(config: &Config) -> Result<Larder> {
+    Larder::open(store_settings(config)?, Clock::system())
+        .with_context(|| format!("open the store in {}", config.data.display()))
+}
+
+fn store_settings(config: &Config) -> Result<Settings> {
     let mut settings = Settings::in_folder(&config.data);
     match &config.database.url {
         None => {}
@@ -178,8 +188,7 @@ pub fn open_store(config: &Config) -> Result<Larder> {
     settings.job_lease_ms = millis(config.retention.job_lease_s);
     settings.upload_lease_ms = millis(config.retention.upload_lease_s);
     settings.retention_days = config.retention.days;
-    Larder::open(settings, Clock::system())
-        .with_context(|| format!("open the store in {}", config.data.display()))
+    Ok(settings)
 }
 
 fn router(

@@ -106,7 +106,7 @@ pub(crate) struct DemoArguments {
     #[arg(long, value_name = "DIR", default_value = "./larder-demo")]
     pub(crate) data: PathBuf,
     /// How many nodes run each sample side by side.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) parallelism: u32,
 }
 
@@ -153,7 +153,7 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
     /// How many nodes run the job side by side, instead of what the config says.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) parallelism: Option<u32>,
     /// Use the machine's own home and /tmp.
     #[arg(long)]
@@ -282,7 +282,7 @@ pub(crate) struct BuildStartArguments {
     #[arg(long, value_name = "NAME", default_value = "build")]
     pub(crate) job: String,
     /// Nodes of the job.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) parallelism: u32,
     /// Which of the nodes this is, from 0.
     #[arg(long, value_name = "INDEX", default_value_t = 0)]

@@ -158,8 +158,9 @@ impl Readers {
     }
 }
 
-/// A statement's plan depends on its text alone. Otherwise `SQLite` plans most of ours anew at every run, since a bound
-/// value could make another index better (sqlite.org/queryplanner-ng.html, the stability guarantee).
+/// A statement's plan depends on its text alone (sqlite.org/queryplanner-ng.html, the stability guarantee). Otherwise
+/// `SQLite` plans most of ours anew at every run: a bound value could make another plan better, and a statement that
+/// goes back to the cache loses its values.
 fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
@@ -380,12 +381,12 @@ mod tests {
             "SELECT pk FROM artifact WHERE job_pk = ?1 AND path = ?2 AND state = 'finished' ORDER BY pk DESC LIMIT 1",
             "SELECT pk FROM job WHERE id = ?1 AND node_index = ?2",
         ] {
-            let mut statement = connection.prepare(sql).unwrap();
             for value in ["a", "b", "c"] {
-                let values = vec![value; statement.parameter_count()];
-                let found = statement.exists(rusqlite::params_from_iter(values));
-                assert!(!found.unwrap());
+                let count = sql.matches('?').count();
+                let found = all(&connection, sql, &vec![value.into(); count], |_| Ok(()));
+                assert!(found.unwrap().is_empty());
             }
+            let statement = connection.prepare_cached(sql).unwrap();
             let planned_again = statement.get_status(StatementStatus::RePrepare);
             assert_eq!(planned_again, 0, "{sql}");
         }

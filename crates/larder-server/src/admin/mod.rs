@@ -114,6 +114,32 @@ pub enum AdminAnswer {
     Swept(Swept),
 }
 
+/// Why an act was not done.
+#[derive(Clone, Debug, Deserialize, Serialize, thiserror::Error)]
+#[error("{message}")]
+pub struct AdminRefusal {
+    /// For people.
+    pub message: String,
+    /// Whether another request would have been right.
+    pub is_usage: bool,
+}
+
+impl From<Error> for AdminRefusal {
+    fn from(error: Error) -> Self {
+        Self {
+            is_usage: matches!(error, Error::Invalid { .. }),
+            message: error.to_string(),
+        }
+    }
+}
+
+impl AdminRequest {
+    /// Whether it may be the first thing that happens to a store; anything else needs one that is there.
+    pub fn makes_a_store(&self) -> bool {
+        matches!(self, Self::CreateUser { .. } | Self::CreateProject { .. })
+    }
+}
+
 /// A user in a list.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct UserLine {

@@ -2,13 +2,14 @@
 
 use crate::cli::{AdminCommand, ProjectCommand, RetentionCommand, TokenCommand, UserCommand};
 use crate::failure::{FAILED, Failure};
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, anyhow};
 use larder_core::{CheckReport, Swept};
 use larder_server::admin::{
-    AdminAnswer, AdminRequest, ProjectLine, TokenLine, UserLine, ask, perform,
+    AdminAnswer, AdminRefusal, AdminRequest, ProjectLine, TokenLine, UserLine, ask, perform,
 };
 use larder_server::config::{Config, Overrides};
 use larder_server::lock::{Locked, StoreLock};
+use larder_server::store_exists;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,7 +27,7 @@ pub(crate) async fn run(
     let strict = matches!(command, AdminCommand::Check { strict: true });
     let (answer, url) = answer(&config, request(command)).await?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        say!("{}", serde_json::to_string_pretty(&answer)?);
     } else {
         print(&answer, &url);
     }
@@ -91,12 +92,18 @@ fn request(command: AdminCommand) -> AdminRequest {
 }
 
 /// The answer, and where the server is reached: as the running one says, else as it is set to.
-async fn answer(config: &Config, request: AdminRequest) -> Result<(AdminAnswer, String)> {
-    match StoreLock::take(&config.data)? {
+async fn answer(config: &Config, request: AdminRequest) -> Result<(AdminAnswer, String), Failure> {
+    if !request.makes_a_store() && !store_exists(config)? {
+        let data = config.data.display();
+        return Err(Failure::usage(anyhow!(
+            "there is no store in {data}: name another with --data"
+        )));
+    }
+    match StoreLock::take_patiently(&config.data)? {
         Locked::Mine(_lock) => {
             let larder = larder_server::open_store(config)?;
             let answer = perform(&larder, request).await;
-            Ok((answer.map_err(|error| anyhow!("{error}"))?, set_url(config)))
+            Ok((answer.map_err(AdminRefusal::from)?, set_url(config)))
         }
         Locked::Held(owner) => {
             let socket = owner.socket.with_context(|| {
@@ -127,20 +134,20 @@ fn set_url(config: &Config) -> String {
 fn print(answer: &AdminAnswer, url: &str) {
     match answer {
         AdminAnswer::Done => {}
-        AdminAnswer::Secret(secret) => println!("{secret}"),
-        AdminAnswer::SignInSecret(secret) => println!("{url}/sign-in/{secret}"),
+        AdminAnswer::Secret(secret) => say!("{secret}"),
+        AdminAnswer::SignInSecret(secret) => say!("{url}/sign-in/{secret}"),
         AdminAnswer::Users(users) => users.iter().for_each(print_user),
         AdminAnswer::Projects(projects) => projects.iter().for_each(print_project),
         AdminAnswer::Tokens(tokens) => tokens.iter().for_each(print_token),
         AdminAnswer::Checked(report) => print_report(report),
-        AdminAnswer::Expired(artifacts) => println!("{artifacts} artifacts expired"),
+        AdminAnswer::Expired(artifacts) => say!("{artifacts} artifacts expired"),
         AdminAnswer::Swept(swept) => print_swept(swept),
     }
 }
 
 fn print_user(user: &UserLine) {
     let kind = if user.admin { "admin" } else { "user" };
-    println!("{}\t{kind}\t{}", user.name, user.created_at);
+    say!("{}\t{kind}\t{}", user.name, user.created_at);
 }
 
 fn print_project(project: &ProjectLine) {
@@ -150,29 +157,32 @@ fn print_project(project: &ProjectLine) {
         "none" => "no end".to_owned(),
         days => format!("{days} days"),
     };
-    println!(
+    say!(
         "{}\t{readers}\t{retention}\t{}",
-        project.slug, project.created_at
+        project.slug,
+        project.created_at
     );
 }
 
 fn print_token(token: &TokenLine) {
     let expires = token.expires_at.as_deref().unwrap_or("never");
     let scopes = token.scopes.join(",");
-    println!("{}\t{}\t{scopes}\t{expires}", token.id, token.description);
+    say!("{}\t{}\t{scopes}\t{expires}", token.id, token.description);
 }
 
 fn print_report(report: &CheckReport) {
     for fault in &report.faults {
-        println!(
+        say!(
             "damaged\t{}\t{}\t{}",
-            fault.artifact, fault.path, fault.what
+            fault.artifact,
+            fault.path,
+            fault.what
         );
     }
     for key in &report.waste {
-        println!("waste\t{key}");
+        say!("waste\t{key}");
     }
-    println!(
+    say!(
         "{} artifacts in {} blobs of {} bytes: {} damaged, {} files that no row names",
         report.artifacts,
         report.blobs,
@@ -183,12 +193,15 @@ fn print_report(report: &CheckReport) {
 }
 
 fn print_swept(swept: &Swept) {
-    println!(
+    say!(
         "{} uploads given up, {} artifacts expired, {} files of deleted or expired artifacts freed, {} files that no \
          row named removed",
-        swept.abandoned, swept.expired, swept.freed, swept.orphans
+        swept.abandoned,
+        swept.expired,
+        swept.freed,
+        swept.orphans
     );
     if let Some(why) = &swept.held {
-        println!("nothing expires: {why}; if that is right, `larder admin retention resume`");
+        say!("nothing expires: {why}; if that is right, `larder admin retention resume`");
     }
 }
