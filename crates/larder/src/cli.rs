@@ -338,6 +338,7 @@ pub(crate) enum AdminCommand {
     #[command(subcommand)]
     Retention(RetentionCommand),
     /// Compare rows and bytes; exits 1 and names each artifact that has not its exact bytes.
+    #[command(after_help = "Examples:\n  larder admin check\n  larder admin check --strict")]
     Check {
         /// Fail also for bytes that no row names.
         #[arg(long)]
@@ -350,6 +351,7 @@ pub(crate) enum AdminCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
     /// Make a user; a token or a sign-in link lets the user in.
+    #[command(after_help = "Example:\n  larder admin user create ada --admin")]
     Create {
         /// Name.
         name: String,
@@ -360,11 +362,15 @@ pub(crate) enum UserCommand {
     /// List users.
     List,
     /// Print a link that signs the user in once within ten minutes.
+    #[command(after_help = "Example:\n  larder admin user link ada")]
     Link {
         /// Name.
         name: String,
     },
     /// Give a user a role on a project: reader, writer or admin.
+    #[command(
+        after_help = "Example:\n  larder admin user grant ada --project github/acme/demo --role writer"
+    )]
     Grant {
         /// Name.
         name: String,
@@ -386,6 +392,7 @@ pub(crate) enum RetentionCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProjectCommand {
     /// Make a project.
+    #[command(after_help = "Example:\n  larder admin project create github/acme/demo --public")]
     Create {
         /// Like github/acme/demo.
         slug: String,
@@ -408,6 +415,9 @@ pub(crate) enum ProjectCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
     /// Issue a token and print it, this once.
+    #[command(
+        after_help = "Examples:\n  larder admin token create --user ada --scopes read_artifacts,read_builds\n  larder admin token create --user ci --scopes write_builds,write_artifacts --project github/acme/demo --days 90"
+    )]
     Create {
         /// For whom it speaks.
         #[arg(long, value_name = "NAME")]
@@ -433,6 +443,7 @@ pub(crate) enum TokenCommand {
         user: String,
     },
     /// Take a token back.
+    #[command(after_help = "Example:\n  larder admin token revoke 0199…")]
     Revoke {
         /// Its id.
         id: String,

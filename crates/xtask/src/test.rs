@@ -3,7 +3,7 @@
 use crate::folder::EmptyFolder;
 use crate::process::{self, cargo, command, root};
 use crate::tidy;
-use crate::tools::{self, Found};
+use crate::tools::{self, Found, Program};
 use anyhow::{Result, ensure};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -100,7 +100,23 @@ const PARTS: &[Part] = &[
 const RUSTDOCFLAGS: &str = "-Dwarnings -Arustdoc::private_intra_doc_links";
 
 /// What the system tests use; each is a Debian package.
-const SYSTEM_TOOLS: &[&str] = &["strace", "gdb", "make", "gcc", "curl", "wget", "git"];
+const SYSTEM_TOOLS: &[Program] = &[
+    ("strace", "strace"),
+    ("gdb", "gdb"),
+    ("make", "make"),
+    ("gcc", "gcc"),
+    ("curl", "curl"),
+    ("wget", "wget"),
+    ("git", "git"),
+    ("perl", "perl"),
+    ("mkfs.ext4", "e2fsprogs"),
+    ("mkfs.xfs", "xfsprogs"),
+];
+/// What the tests of the pages need.
+const BROWSER_TOOLS: &[Program] = &[
+    ("chromium", "chromium"),
+    ("chromedriver", "chromium-driver"),
+];
 
 /// Runs the parts in order; one that fails stops no other. The last line counts them.
 pub(crate) fn run(options: Options) -> ExitCode {
@@ -210,6 +226,23 @@ fn doc() -> Result<Outcome> {
     ])
     .env("RUSTDOCFLAGS", RUSTDOCFLAGS);
     process::run(&mut doc).map(|()| Outcome::Passed)
+}
+
+/// The pages in a real browser; its pictures land in `target/tmp/browser`.
+fn browser() -> Result<Outcome> {
+    if let Found::Missing(reason) = tools::debian(BROWSER_TOOLS)? {
+        return Ok(Outcome::Skipped(reason));
+    }
+    run_cargo(&[
+        "test",
+        "-p",
+        "larder-server",
+        "--test",
+        "browser",
+        "--",
+        "--ignored",
+        "--test-threads=1",
+    ])
 }
 
 /// The tests that need root and other people's programs; each says in its `#[ignore]` what it needs.

@@ -15,14 +15,18 @@ pub(crate) enum Found {
     Missing(String),
 }
 
-/// Programs that are a Debian package of the same name.
+/// A program and the Debian package that brings it.
+pub(crate) type Program = (&'static str, &'static str);
+
+/// Programs of Debian's packages.
 ///
 /// As root, missing ones are installed; where the package manager is there and fails, so does the run.
-pub(crate) fn debian(programs: &[&str]) -> Result<Found> {
+pub(crate) fn debian(programs: &[Program]) -> Result<Found> {
+    let is_missing = |(program, _): &&Program| process::find(program).is_none();
     let missing: Vec<&str> = programs
         .iter()
-        .copied()
-        .filter(|program| process::find(program).is_none())
+        .filter(is_missing)
+        .map(|(_, package)| *package)
         .collect();
     if missing.is_empty() {
         return Ok(Found::Here);
@@ -31,12 +35,9 @@ pub(crate) fn debian(programs: &[&str]) -> Result<Found> {
         return Ok(Found::Missing(format!("needs {}", missing.join(", "))));
     }
     install(&missing)?;
-    match missing
-        .iter()
-        .find(|program| process::find(program).is_none())
-    {
-        Some(program) => {
-            bail!("the package {program} is installed, and still there is no program {program}")
+    match programs.iter().find(is_missing) {
+        Some((program, package)) => {
+            bail!("the package {package} is installed, and still there is no program {program}")
         }
         None => Ok(Found::Here),
     }

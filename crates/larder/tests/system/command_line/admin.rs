@@ -12,7 +12,7 @@ fn the_operator_works_on_a_stopped_store_and_on_a_running_one() {
     store.admin(&["user", "create", "ada"]).is(1).says(&["ada"]);
     store
         .admin(&["project", "create", "nonsense"])
-        .is(1)
+        .is(2)
         .says(&["nonsense", "github/acme/demo"]);
     let before = token(&store);
 
@@ -68,7 +68,7 @@ fn the_operator_sets_how_long_a_project_keeps_its_files() {
         let columns: Vec<_> = list.trim().split('\t').collect();
         assert_eq!(columns[..3], [PROJECT, "private", shown]);
     }
-    retain("0").is(1).says(&["`0`", "1 to 36500 days", "none"]);
+    retain("0").is(2).says(&["`0`", "1 to 36500 days", "none"]);
     let unknown = ["project", "retention", "github/acme/unknown", "30"];
     store.admin(&unknown).is(1).says(&["project"]);
     let resumed = store.admin(&["retention", "resume"]).is(0);
