@@ -16,6 +16,8 @@ use std::sync::Arc;
 const PARALLELISM_MAX: u32 = 256;
 /// Most jobs in one announcement.
 const JOBS_MAX: usize = 1_000;
+/// Most nodes of one build, and so of one announcement, which is one transaction.
+const NODES_MAX: usize = 2_000;
 /// Longest text of a build (branch, message …) in bytes; longer ones are cut by nobody but refused.
 const TEXT_BYTES_MAX: usize = 4_096;
 
@@ -316,14 +318,19 @@ async fn announce_jobs(
 ) -> Result<Vec<AnnouncedNode>> {
     let mut take = || numbers.next().unwrap_or_default();
     let mut nodes = Vec::new();
+    let mut of_build = jobs::count_of_build(tx, build.pk).await?;
     for new in new_jobs {
         let known = jobs::of_name(tx, build.pk, &new.name).await?;
         let jobs = if known.is_empty() {
+            of_build += new.parallelism as usize;
+            require_nodes(of_build)?;
             let keys: Vec<_> = (0..new.parallelism).map(|_| take()).collect();
             insert_nodes(tx, &keys, build, new, now).await?
         } else {
             known
         };
+        // The same known job may be named again and again.
+        require_nodes(nodes.len() + jobs.len())?;
         for job in jobs {
             let token = job_token(tx, take(), job.pk, now).await?;
             nodes.push(AnnouncedNode { job, token });
@@ -401,7 +408,21 @@ fn numbers_for(new_jobs: &[NewJob]) -> Result<usize> {
         // A known job of the same name may have more nodes than are announced now.
         numbers += job.parallelism as usize + PARALLELISM_MAX as usize;
     }
+    require_nodes(new_jobs.iter().map(|job| job.parallelism as usize).sum())?;
     Ok(numbers)
+}
+
+fn require_nodes(nodes: usize) -> Result<()> {
+    if nodes <= NODES_MAX {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "jobs",
+        format!(
+            "a build, and each announcement, can have at most {NODES_MAX} nodes (the parallelism of all its jobs \
+             together): use fewer, or several builds"
+        ),
+    ))
 }
 
 fn check_texts(new: &NewBuild) -> Result<()> {

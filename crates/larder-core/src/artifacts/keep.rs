@@ -133,6 +133,7 @@ impl Artifacts {
         } = received;
         let (now, numbers) = (self.0.clock.now(), self.0.database.numbers(2).await?);
         let (who, digests, key) = (who.clone(), written.digests, written.key.clone());
+        let damaged = self.damaged_twin(project_number, &digests).await?;
         let (finished, used) = self
             .0
             .database
@@ -146,6 +147,7 @@ impl Artifacts {
                     key: &key,
                     digests,
                     numbers: [numbers.start, numbers.start + 1],
+                    damaged,
                 };
                 let (blob, used) = bytes.name(tx, now).await?;
                 let artifact = measured(artifact.clone(), blob, &digests, now);
@@ -219,6 +221,29 @@ impl Artifacts {
         Ok(written)
     }
 
+    /// The blob of equal content, if its own bytes are not there: what was sent must not be thrown away in favour of it.
+    /// Looked at before the transaction, which awaits nothing else; a blob that comes in between is as fresh as can be.
+    async fn damaged_twin(&self, project: i64, digests: &Digests) -> Result<Option<i64>> {
+        let digests = *digests;
+        let known = self
+            .0
+            .database
+            .read(
+                async move |tx| match blobs::of_content(tx, project, &digests).await? {
+                    Some(blob) => Ok(Some((blob.pk, blobs::extents(tx, blob.pk).await?))),
+                    None => Ok(None),
+                },
+            )
+            .await?;
+        match known {
+            Some((blob, extents)) => {
+                let holds = self.0.blobs.holds(extents).await?;
+                Ok((!holds).then_some(blob))
+            }
+            None => Ok(None),
+        }
+    }
+
     async fn commit_new(
         &self,
         who: &Principal,
@@ -229,6 +254,8 @@ impl Artifacts {
         let (as_of, numbers) = (self.0.as_of_now(), self.0.database.numbers(3).await?);
         let now = as_of.now;
         let (who, digests, key) = (who.clone(), written.digests, written.key.clone());
+        let project = owner.build.project.number;
+        let damaged = self.damaged_twin(project, &digests).await?;
         let (kept, used) = self
             .0
             .database
@@ -237,36 +264,37 @@ impl Artifacts {
                     .await?
                     .ok_or(Error::NotFound(What::Job))?;
                 require_not_long_ended(&job, now)?;
+                let bytes = Bytes {
+                    project,
+                    key: &key,
+                    digests,
+                    numbers: [numbers.start + 1, numbers.start + 2],
+                    damaged,
+                };
                 let (path, finished) = (new.path.as_str(), ArtifactState::Finished);
                 if let Some(newest) = rows::newest(tx, as_of, job.pk, path, finished).await?
                     && newest.sha256 == Some(digests.sha256)
                 {
-                    return Ok((
-                        Kept {
-                            artifact: newest,
-                            fresh: false,
-                        },
-                        false,
-                    ));
+                    let used = match newest.blob_pk {
+                        Some(blob) => bytes.heal(tx, blob).await?,
+                        None => false,
+                    };
+                    let kept = Kept {
+                        artifact: newest,
+                        fresh: false,
+                    };
+                    return Ok((kept, used));
                 }
-                let bytes = Bytes {
-                    project: owner.build.project.number,
-                    key: &key,
-                    digests,
-                    numbers: [numbers.start + 1, numbers.start + 2],
-                };
                 let (blob, used) = bytes.name(tx, now).await?;
                 let announced = owner.announced(numbers.start, &new, now);
                 let artifact = measured(announced, blob, &digests, now);
-                rows::insert(tx, owner.build.project.number, &artifact, None).await?;
+                rows::insert(tx, project, &artifact, None).await?;
                 count_kept(tx, &who, &artifact, now).await?;
-                Ok((
-                    Kept {
-                        artifact,
-                        fresh: true,
-                    },
-                    used,
-                ))
+                let kept = Kept {
+                    artifact,
+                    fresh: true,
+                };
+                Ok((kept, used))
             })
             .await?;
         if used {
@@ -317,18 +345,29 @@ struct Bytes<'a> {
     key: &'a str,
     digests: Digests,
     numbers: [i64; 2],
+    /// A blob of the same content whose own bytes were found missing.
+    damaged: Option<i64>,
 }
 
 impl Bytes<'_> {
     /// The blob of these bytes, and whether it is these very bytes: equal content of a project is stored once.
     async fn name(&self, tx: &mut Tx, now: Timestamp) -> Result<(i64, bool)> {
         if let Some(known) = blobs::revive(tx, self.project, &self.digests).await? {
-            return Ok((known.pk, false));
+            return Ok((known.pk, self.heal(tx, known.pk).await?));
         }
         let blob =
             blobs::insert_whole_file(tx, self.numbers, self.project, self.key, &self.digests, now)
                 .await?;
         Ok((blob, true))
+    }
+
+    /// Gives these bytes to the blob if its own were found missing; whether it needed them.
+    async fn heal(&self, tx: &mut Tx, blob: i64) -> Result<bool> {
+        if self.damaged != Some(blob) {
+            return Ok(false);
+        }
+        blobs::replace_bytes(tx, self.numbers[0], blob, self.key, &self.digests).await?;
+        Ok(true)
     }
 }
 

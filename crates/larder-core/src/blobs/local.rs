@@ -91,6 +91,19 @@ impl LocalBlobs {
         ))
     }
 
+    pub(super) async fn holds(&self, extents: Vec<Extent>) -> Result<bool> {
+        let folder = self.0.clone();
+        blocking("look at a blob", move || {
+            // What cannot be looked at cannot be read either.
+            Ok(extents.iter().all(|extent| {
+                fs::metadata(folder.path_of(&extent.container)).is_ok_and(|found| {
+                    found.is_file() && found.len() >= extent.start + extent.length
+                })
+            }))
+        })
+        .await
+    }
+
     pub(super) async fn delete(&self, key: &str) -> Result<()> {
         let path = self.0.path_of(key);
         blocking("remove a blob", move || match fs::remove_file(path) {

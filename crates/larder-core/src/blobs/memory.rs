@@ -57,6 +57,14 @@ impl MemoryBlobs {
         ))
     }
 
+    pub(super) fn holds(&self, extents: &[Extent]) -> bool {
+        let blobs = self.blobs();
+        extents.iter().all(|extent| {
+            let whole = blobs.get(&extent.container);
+            whole.is_some_and(|whole| whole.len() as u64 >= extent.start + extent.length)
+        })
+    }
+
     pub(super) fn delete(&self, key: &str) {
         self.blobs().remove(key);
     }

@@ -78,6 +78,14 @@ impl BlobStore {
         }
     }
 
+    /// Whether the containers of a chain of extents are there and long enough; their bytes are not read.
+    pub(crate) async fn holds(&self, extents: Vec<Extent>) -> Result<bool> {
+        match self {
+            Self::Local(local) => local.holds(extents).await,
+            Self::Memory(memory) => Ok(memory.holds(&extents)),
+        }
+    }
+
     /// Removes the bytes under a key; none there is no error.
     pub(crate) async fn delete(&self, key: &str) -> Result<()> {
         match self {

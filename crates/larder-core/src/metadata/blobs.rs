@@ -33,11 +33,7 @@ pub(crate) async fn insert_whole_file(
 ) -> Result<i64> {
     let [container, blob] = numbers;
     let size = i64::try_from(digests.size).unwrap_or(i64::MAX);
-    tx.execute(
-        "INSERT INTO container (pk, key, kind, state, bytes, live_bytes) VALUES (?1, ?2, 'file', 'sealed', ?3, ?3)",
-        &[container.into(), key.into(), size.into()],
-    )
-    .await?;
+    insert_file(tx, container, key, size).await?;
     tx.execute(
         "INSERT INTO blob (pk, project_pk, sha1, sha256, crc32, size, state, verified_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'live', ?7)",
@@ -52,29 +48,67 @@ pub(crate) async fn insert_whole_file(
         ],
     )
     .await?;
+    insert_extent(tx, blob, container, size).await?;
+    Ok(blob)
+}
+
+/// Gives a blob whose bytes are not there the same bytes anew, in a sealed container of their own.
+pub(crate) async fn replace_bytes(
+    tx: &mut Tx,
+    container: i64,
+    blob: i64,
+    key: &str,
+    digests: &Digests,
+) -> Result<()> {
+    let size = i64::try_from(digests.size).unwrap_or(i64::MAX);
+    leave_containers(tx, blob).await?;
+    tx.execute("DELETE FROM extents WHERE blob_pk = ?1", &[blob.into()])
+        .await?;
+    insert_file(tx, container, key, size).await?;
+    insert_extent(tx, blob, container, size).await
+}
+
+async fn insert_file(tx: &mut Tx, container: i64, key: &str, size: i64) -> Result<()> {
+    tx.execute(
+        "INSERT INTO container (pk, key, kind, state, bytes, live_bytes) VALUES (?1, ?2, 'file', 'sealed', ?3, ?3)",
+        &[container.into(), key.into(), size.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn insert_extent(tx: &mut Tx, blob: i64, container: i64, size: i64) -> Result<()> {
     tx.execute(
         "INSERT INTO extents (blob_pk, seq, container_pk, start, length) VALUES (?1, 0, ?2, 0, ?3)",
         &[blob.into(), container.into(), size.into()],
     )
     .await?;
-    Ok(blob)
+    Ok(())
 }
 
-/// A blob of the project with these bytes that can be pointed to: a condemned one comes back to life, one that is
-/// being deleted never does.
+/// A blob of the project with these bytes that can be pointed to: a live one before a condemned one, never one that is
+/// being deleted.
+pub(crate) async fn of_content(
+    tx: &mut Tx,
+    project: i64,
+    digests: &Digests,
+) -> Result<Option<Blob>> {
+    tx.first(
+        &format!("{SELECT} WHERE project_pk = ?1 AND sha256 = ?2 AND size = ?3 AND state IN ('live', 'condemned')
+            ORDER BY state DESC LIMIT 1"),
+        &[
+            project.into(),
+            digests.sha256.0.as_slice().into(),
+            i64::try_from(digests.size).unwrap_or(i64::MAX).into(),
+        ],
+        blob,
+    )
+    .await
+}
+
+/// [`of_content`], where a condemned blob comes back to life.
 pub(crate) async fn revive(tx: &mut Tx, project: i64, digests: &Digests) -> Result<Option<Blob>> {
-    let found = tx
-        .first(
-            &format!("{SELECT} WHERE project_pk = ?1 AND sha256 = ?2 AND size = ?3 AND state IN ('live', 'condemned')
-                ORDER BY state DESC LIMIT 1"),
-            &[
-                project.into(),
-                digests.sha256.0.as_slice().into(),
-                i64::try_from(digests.size).unwrap_or(i64::MAX).into(),
-            ],
-            blob,
-        )
-        .await?;
+    let found = of_content(tx, project, digests).await?;
     if let Some(blob) = &found {
         tx.execute(
             "UPDATE blob SET state = 'live', condemned_at = NULL WHERE pk = ?1",
@@ -140,23 +174,29 @@ pub(crate) async fn begin_deleting(
             &[(*blob).into()],
         )
         .await?;
-        tx.execute(
-            "UPDATE container SET live_bytes = live_bytes - (SELECT SUM(length) FROM extents
-                WHERE extents.blob_pk = ?1 AND extents.container_pk = container.pk)
-             WHERE pk IN (SELECT container_pk FROM extents WHERE blob_pk = ?1)",
-            &[(*blob).into()],
-        )
-        .await?;
-        tx.execute(
-            "UPDATE container SET state = 'condemned'
-             WHERE pk IN (SELECT container_pk FROM extents WHERE blob_pk = ?1) AND state = 'sealed'
-                AND NOT EXISTS (SELECT 1 FROM extents JOIN blob ON blob.pk = extents.blob_pk
-                    WHERE extents.container_pk = container.pk AND blob.state <> 'deleting')",
-            &[(*blob).into()],
-        )
-        .await?;
+        leave_containers(tx, *blob).await?;
     }
     Ok(blobs.len())
+}
+
+/// Takes a blob out of the containers that hold it, and condemns those in which nothing else lives.
+async fn leave_containers(tx: &mut Tx, blob: i64) -> Result<()> {
+    tx.execute(
+        "UPDATE container SET live_bytes = live_bytes - (SELECT SUM(length) FROM extents
+            WHERE extents.blob_pk = ?1 AND extents.container_pk = container.pk)
+         WHERE pk IN (SELECT container_pk FROM extents WHERE blob_pk = ?1)",
+        &[blob.into()],
+    )
+    .await?;
+    tx.execute(
+        "UPDATE container SET state = 'condemned'
+         WHERE pk IN (SELECT container_pk FROM extents WHERE blob_pk = ?1) AND state = 'sealed'
+            AND NOT EXISTS (SELECT 1 FROM extents JOIN blob ON blob.pk = extents.blob_pk
+                WHERE extents.container_pk = container.pk AND blob.pk <> ?1 AND blob.state <> 'deleting')",
+        &[blob.into()],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Keys of condemned containers.

@@ -55,6 +55,18 @@ pub(crate) async fn of_build(tx: &mut Tx, build: i64) -> Result<Vec<Job>> {
     .await
 }
 
+/// How many nodes the jobs of a build have.
+pub(crate) async fn count_of_build(tx: &mut Tx, build: i64) -> Result<usize> {
+    let count = tx
+        .one(
+            "SELECT COUNT(*) FROM job WHERE build_pk = ?1",
+            &[build.into()],
+            |row| row.int(0),
+        )
+        .await?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 /// All nodes of the job of that name in a build, by index.
 pub(crate) async fn of_name(tx: &mut Tx, build: i64, name: &str) -> Result<Vec<Job>> {
     let sql = format!("{SELECT} WHERE job.build_pk = ?1 AND job.name = ?2 ORDER BY job.node_index");

@@ -1,7 +1,10 @@
 //! Bytes that are not what the rows say are found, and never served as if they were.
 
-use crate::support::TestStore;
+use crate::support::{OPERATOR, TestStore};
+use larder_core::Incoming;
+use larder_core::model::{ArtifactPath, NewArtifact};
 use std::fs;
+use std::path::{Path, PathBuf};
 
 #[tokio::test]
 async fn a_flipped_bit_is_named_by_the_check_and_never_read_to_the_end() {
@@ -60,4 +63,58 @@ async fn bytes_without_a_row_are_waste_until_they_are_swept() {
     assert_eq!(store.larder.collect_garbage().await.unwrap().orphans, 1);
     assert!(!stray.exists());
     assert_eq!(store.blob_files().len(), 1);
+}
+
+#[tokio::test]
+async fn sending_the_bytes_again_heals_what_is_cut_or_missing() {
+    for harm in [cut, remove] {
+        let store = TestStore::open();
+        let job = store.job().await;
+        let first = store.keep(&job, "a", b"hello").await.unwrap().artifact;
+        harm(&store.blob_files()[0]);
+        assert_eq!(store.larder.check().await.unwrap().faults.len(), 1);
+        let again = store.keep(&job, "a", b"hello").await.unwrap();
+        assert!(!again.fresh, "the path had this content");
+        assert_eq!(store.bytes(&first).await.unwrap(), b"hello");
+        harm(&healthy_file(&store));
+        let other = store.keep(&job, "b", b"hello").await.unwrap().artifact;
+        for artifact in [&first, &other] {
+            assert_eq!(store.bytes(artifact).await.unwrap(), b"hello");
+        }
+        store.larder.collect_garbage().await.unwrap();
+        let report = store.larder.check().await.unwrap();
+        assert!(report.is_clean() && report.waste.is_empty(), "{report:?}");
+        assert_eq!(store.blob_files().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_announced_upload_heals_what_is_missing() {
+    let store = TestStore::open();
+    let job = store.job().await;
+    let first = store.keep(&job, "a", b"hello").await.unwrap().artifact;
+    let artifacts = &store.larder.artifacts;
+    let new = NewArtifact::new(ArtifactPath::parse("b").unwrap(), "text/plain");
+    let announced = artifacts.announce(OPERATOR, job.id, vec![new]).await;
+    remove(&store.blob_files()[0]);
+    let incoming = Incoming::from_bytes(b"hello".to_vec());
+    let received = artifacts
+        .receive(OPERATOR, announced.unwrap()[0].id, incoming)
+        .await
+        .unwrap();
+    artifacts.finish(OPERATOR, received).await.unwrap();
+    assert_eq!(store.bytes(&first).await.unwrap(), b"hello");
+}
+
+fn cut(file: &Path) {
+    fs::write(file, b"hell").unwrap();
+}
+
+fn remove(file: &Path) {
+    fs::remove_file(file).unwrap();
+}
+
+fn healthy_file(store: &TestStore) -> PathBuf {
+    let is_healthy = |file: &PathBuf| fs::read(file).unwrap() == b"hello";
+    store.blob_files().into_iter().find(is_healthy).unwrap()
 }

@@ -182,3 +182,32 @@ async fn an_unknown_project_is_made_for_who_may_make_it_and_missing_for_others()
     let stranger = store.larder.access.authenticate(&stranger).await.unwrap();
     assert!(matches!(announce(&stranger).await, Err(Error::NotFound(_))));
 }
+
+#[tokio::test]
+async fn a_build_has_at_most_2000_nodes_in_one_announcement_or_in_many() {
+    let store = TestStore::open();
+    let announce = async |names: &[String], parallelism| {
+        let new = NewBuild {
+            external_id: Some("run-7".into()),
+            ..NewBuild::default()
+        };
+        let job = |name: &String| NewJob {
+            name: name.clone(),
+            parallelism,
+            queued: false,
+        };
+        let builds = &store.larder.builds;
+        let announced = builds
+            .announce(OPERATOR, &slug(), new, names.iter().map(job).collect())
+            .await;
+        announced.map(|announced| announced.nodes.len())
+    };
+    let names: Vec<_> = (0..11).map(|number| format!("job {number}")).collect();
+    let refused = |result| matches!(result, Err(Error::Invalid { field: "jobs", .. }));
+    assert!(refused(announce(&names, 200).await));
+    assert_eq!(announce(&names[..10], 200).await.unwrap(), 2_000);
+    assert!(refused(announce(&names[10..], 1).await));
+    let again = vec![names[0].clone(); 11];
+    assert!(refused(announce(&again, 1).await));
+    assert_eq!(announce(&names[..1], 1).await.unwrap(), 200);
+}
