@@ -6,6 +6,7 @@ use crate::builds::Builds;
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::jobs::Jobs;
+use crate::metadata::instance;
 use crate::projects::Projects;
 use crate::steps::Steps;
 use crate::store::{Settings, Store};
@@ -57,9 +58,9 @@ impl Larder {
         &self.store.settings
     }
 
-    /// Whether rows and bytes can be read and written now.
+    /// Whether rows and bytes can be read and written now; writes some of both.
     pub async fn probe(&self) -> Result<()> {
-        self.store.database.write(async |_tx| Ok(())).await?;
+        self.store.database.write(instance::touch).await?;
         self.store.blobs.probe().await
     }
 }

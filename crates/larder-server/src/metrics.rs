@@ -28,6 +28,8 @@ pub const SENT_BYTES: &str = "larder_sent_bytes_total";
 pub const CONNECTIONS: &str = "larder_connections";
 /// Finished uploads, by `outcome`: `kept`, `refused` or `broken`.
 pub const UPLOADS: &str = "larder_uploads_total";
+/// Reads that found other bytes in the store than were kept, and were cut off.
+pub const DAMAGED_READS: &str = "larder_damaged_reads_total";
 
 /// 1 while the brake holds, so that nothing expires before an operator has looked; otherwise 0.
 pub const RETENTION_HELD: &str = "larder_retention_held";
@@ -118,6 +120,7 @@ fn describe() {
     );
     metrics::describe_gauge!(CONNECTIONS, "Open connections.");
     metrics::describe_counter!(UPLOADS, "Finished uploads.");
+    metrics::describe_counter!(DAMAGED_READS, "Reads that found damaged bytes.");
     metrics::describe_gauge!(
         RETENTION_HELD,
         "1 while nothing expires before an operator has looked."

@@ -3,17 +3,14 @@
 use crate::admin::AdminSocket;
 use crate::background;
 use crate::config::{BlobsUrl, Config, DatabaseUrl};
-use crate::http::content_encoding::refuse_encoded_uploads;
-use crate::http::hosts::{Hosts, accept_host};
-use crate::http::invalid_tokens::{InvalidTokens, Limiter, limit_unknown_tokens};
-use crate::http::request_log::log_request;
+use crate::http::hosts::Hosts;
+use crate::http::invalid_tokens::{InvalidTokens, Limiter};
 use crate::http::state::{App, AppSettings};
 use crate::listener::{Listener, Options, Tls};
 use crate::lock::StoreLock;
 use crate::metrics::Metrics;
 use anyhow::{Context as _, Result, bail};
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
 use larder_core::clock::Clock;
 use larder_core::model::Principal;
 use larder_core::{Larder, Settings};
@@ -211,13 +208,9 @@ fn router(
         counts: Arc::new(InvalidTokens::new(config.limits.invalid_tokens_per_minute)),
         clock: larder.clock().clone(),
     };
-    let hosts = Arc::new(Hosts::new(config, listener.local_addr()?));
-    let router = crate::app::router(App::new(larder.clone(), settings))
-        .layer(from_fn(refuse_encoded_uploads))
-        .layer(from_fn_with_state(limiter, limit_unknown_tokens))
-        .layer(from_fn_with_state(hosts, accept_host))
-        .layer(from_fn(log_request));
-    Ok((router, text))
+    let hosts = Hosts::new(config, listener.local_addr()?);
+    let app = App::new(larder.clone(), settings);
+    Ok((crate::app::service(app, hosts, limiter), text))
 }
 
 fn millis(seconds: u64) -> i64 {

@@ -80,6 +80,11 @@ const PARTS: &[Part] = &[
         run: system,
     },
     Part {
+        name: "browser",
+        tier: Tier::Always,
+        run: browser,
+    },
+    Part {
         name: "deny",
         tier: Tier::Full,
         run: deny,

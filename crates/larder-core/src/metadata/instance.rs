@@ -32,3 +32,9 @@ pub(crate) async fn note_sweep(tx: &mut Tx, now: Timestamp, held_why: Option<&st
     .await?;
     Ok(())
 }
+
+/// Writes the row again as it is: an empty transaction would succeed on a full disk.
+pub(crate) async fn touch(tx: &mut Tx) -> Result<()> {
+    tx.execute("UPDATE instance SET id = id", &[]).await?;
+    Ok(())
+}

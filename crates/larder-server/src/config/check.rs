@@ -1,7 +1,7 @@
 //! What settings must be together.
 
 use super::layers::{Layers, Origin};
-use super::{BlobsUrl, Config, ConfigError, DatabaseUrl};
+use super::{BlobsUrl, Config, ConfigError, ContentUrl, DatabaseUrl};
 
 /// Refuses settings that can be each by itself, but not with one another, or not yet.
 pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
@@ -65,6 +65,19 @@ fn check_content_url(config: &Config, layers: &Layers) -> Result<(), ConfigError
             "content_url",
             "this is the host of public_url, and browsers share cookies between the ports of a host; name another \
              host or leave it out",
+        ));
+    }
+    let allowed = match content {
+        ContentUrl::Host(_) => public.path(),
+        ContentUrl::PerJob(_) => "",
+    };
+    if content.sample().path() != allowed {
+        return Err(layers.error(
+            "content_url",
+            &format!(
+                "its path is not where files are; allowed after the host is `{allowed}`, as in public_url for one \
+                 host and nothing for a host for each job"
+            ),
         ));
     }
     Ok(())

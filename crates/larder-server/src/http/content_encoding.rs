@@ -1,33 +1,25 @@
 //! Uploads are stored as they come, so they must come as they are.
 
-use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, header};
 
-/// Answers 415 to an upload whose `Content-Encoding` says that the bytes are packed.
+/// A body says that it is packed. Each API refuses it in its own form, with 415 and `Accept-Encoding: identity`.
 ///
-/// Storing them packed would give them back as something else than the file, and unpacking them here would let a
-/// small request fill the disk. For `axum::middleware::from_fn`.
-pub async fn refuse_encoded_uploads(request: Request, next: Next) -> Response {
-    let takes_a_body = !matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    );
-    if takes_a_body && is_encoded(request.headers()) {
-        let text = "send the bytes as they are: a Content-Encoding other than `identity` is not accepted\n";
-        return (
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            [(header::ACCEPT_ENCODING, "identity")],
-            text,
-        )
-            .into_response();
+/// Storing it packed would give it back as something else than the file, and unpacking it here would let a small
+/// request fill the disk.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("Content-Encoding: send the bytes as they are; no other than `identity` is accepted")]
+pub struct UnsupportedEncoding;
+
+/// Refuses a body whose `Content-Encoding` names any coding but `identity`.
+pub fn require_plain(headers: &HeaderMap) -> Result<(), UnsupportedEncoding> {
+    if is_encoded(headers) {
+        Err(UnsupportedEncoding)
+    } else {
+        Ok(())
     }
-    next.run(request).await
 }
 
-/// Whether any coding but `identity` is named; a façade that says no in its own form asks this itself.
-pub fn is_encoded(headers: &HeaderMap) -> bool {
+fn is_encoded(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::CONTENT_ENCODING).into_iter();
     values
         .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))

@@ -44,6 +44,11 @@ pub struct Hosts {
 /// These say only whether the server is alive, and those who ask often know nothing but an address.
 const ANSWERED_ON_ANY_HOST: [&str; 2] = ["/healthz", "/readyz"];
 
+/// Whether this path answers on every host, those of users' files and those that are not ours among them.
+pub fn is_for_every_host(path: &str) -> bool {
+    ANSWERED_ON_ANY_HOST.contains(&path)
+}
+
 impl Hosts {
     /// The configured hosts of a server that listens on `local`.
     pub fn new(config: &Config, local: SocketAddr) -> Self {
@@ -121,7 +126,7 @@ pub async fn accept_host(
         .and_then(|host| host.to_str().ok())
         .unwrap_or_default();
     let purpose = hosts.purpose_of(host);
-    let is_for_all = ANSWERED_ON_ANY_HOST.contains(&request.uri().path());
+    let is_for_all = is_for_every_host(request.uri().path());
     let Some(purpose) = purpose.or(is_for_all.then_some(RequestHost::Main)) else {
         let text = format!(
             "this server does not answer for the host `{}`: set public_url (or LARDER__PUBLIC_URL) to the address \
@@ -130,6 +135,10 @@ pub async fn accept_host(
         );
         return (StatusCode::MISDIRECTED_REQUEST, text).into_response();
     };
+    if purpose != RequestHost::Main {
+        // Who is signed in is nobody's business where users' files are shown.
+        request.headers_mut().remove(header::COOKIE);
+    }
     request.extensions_mut().insert(purpose);
     next.run(request).await
 }

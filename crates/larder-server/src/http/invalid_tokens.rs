@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::{StatusCode, header};
 use larder_core::clock::Clock;
 
@@ -49,15 +49,15 @@ pub struct Limiter {
     pub clock: Clock,
 }
 
-/// Puts a 429 in place of the refusal of an unknown token, once an address has tried too many. For
-/// `axum::middleware::from_fn_with_state`.
+/// Makes the refusal of an unknown token a 429 with `Retry-After`, once an address has tried too many. The body stays
+/// the one that the API has written in its own form. For `axum::middleware::from_fn_with_state`.
 pub async fn limit_unknown_tokens(
     State(limiter): State<Limiter>,
     request: Request,
     next: Next,
 ) -> Response {
     let peer = request.extensions().get::<PeerAddr>().map(|peer| peer.ip);
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
     let Some(address) = peer.filter(|_| response.extensions().get::<UnknownToken>().is_some())
     else {
         return response;
@@ -65,16 +65,11 @@ pub async fn limit_unknown_tokens(
     match limiter.counts.count(address, limiter.clock.now().0) {
         Ok(()) => response,
         Err(TooManyInvalidTokens { retry_after_s }) => {
-            let text = format!(
-                "Too many unknown tokens from this address. Try again in {retry_after_s} seconds."
-            );
-            let body = axum::Json(serde_json::json!({ "message": text }));
-            (
-                StatusCode::TOO_MANY_REQUESTS,
-                [(header::RETRY_AFTER, retry_after_s.to_string())],
-                body,
-            )
-                .into_response()
+            *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            let headers = response.headers_mut();
+            headers.remove(header::WWW_AUTHENTICATE);
+            headers.insert(header::RETRY_AFTER, retry_after_s.into());
+            response
         }
     }
 }

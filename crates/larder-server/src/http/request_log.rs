@@ -2,6 +2,7 @@
 //!
 //! The route's template is logged, not the path, and never the query: paths name files, queries carry tokens.
 
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,7 +17,7 @@ use http::{HeaderName, HeaderValue, Method, header};
 use http_body::{Body as _, Frame, SizeHint};
 
 use crate::listener::PeerAddr;
-use crate::metrics::{REQUEST_SECONDS, REQUESTS};
+use crate::metrics::{DAMAGED_READS, REQUEST_SECONDS, REQUESTS};
 
 /// Names a request in the log, in `X-Request-Id`, and in what a user is told about an error.
 #[derive(Debug, Clone)]
@@ -58,6 +59,7 @@ pub async fn log_request(mut request: Request, next: Next) -> Response {
         sent_bytes: 0,
         length: announced_length(&response),
         is_ended: false,
+        has_failed: false,
     };
     response.map(|body| Body::new(LoggedBody { body, line }))
 }
@@ -76,6 +78,8 @@ struct Line {
     length: Option<u64>,
     /// The body has said that it is over.
     is_ended: bool,
+    /// The body ended in an error, which is a fault of the store: clients that go away end nothing here.
+    has_failed: bool,
 }
 
 /// hyper asks a body for no more than was announced, so it may never hear that there is no more.
@@ -120,12 +124,27 @@ impl Drop for Line {
                 )
             };
         }
-        if self.status >= 500 {
+        if self.status >= 500 || self.has_failed {
             write_line!(tracing::Level::ERROR);
         } else {
             write_line!(tracing::Level::INFO);
         }
     }
+}
+
+/// Whether the bytes of the store are not those that were kept, rather than out of reach.
+fn is_damage(error: &axum::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return matches!(
+                error.kind(),
+                ErrorKind::InvalidData | ErrorKind::UnexpectedEof
+            );
+        }
+        cause = error.source();
+    }
+    false
 }
 
 struct LoggedBody {
@@ -148,10 +167,16 @@ impl http_body::Body for LoggedBody {
                 this.line.sent_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
             }
             Poll::Ready(None) => this.line.is_ended = true,
-            Poll::Ready(Some(Err(error))) if this.line.error.is_none() => {
-                this.line.error = Some(ErrorDetail(format!("send the answer: {error}")));
+            Poll::Ready(Some(Err(error))) => {
+                this.line.has_failed = true;
+                if is_damage(error) {
+                    metrics::counter!(DAMAGED_READS).increment(1);
+                }
+                this.line
+                    .error
+                    .get_or_insert_with(|| ErrorDetail(format!("send the answer: {error}")));
             }
-            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+            Poll::Pending => {}
         }
         poll
     }

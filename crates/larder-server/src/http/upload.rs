@@ -1,6 +1,6 @@
 //! The one way in for user content.
 
-use crate::http::content_encoding::is_encoded;
+use crate::http::content_encoding::{UnsupportedEncoding, require_plain};
 use crate::metrics::UPLOADS;
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
@@ -9,14 +9,8 @@ use larder_core::{Error, Incoming};
 
 /// The bytes of a request's body, as they come. An encoding other than `identity` is refused: what is stored is what
 /// was sent, and nobody could tell what was meant.
-pub fn incoming(headers: &HeaderMap, body: Body) -> Result<Incoming, Error> {
-    if is_encoded(headers) {
-        let reason = "send the bytes as they are; a Content-Encoding is not undone here";
-        return Err(Error::Invalid {
-            field: "Content-Encoding",
-            reason: reason.into(),
-        });
-    }
+pub fn incoming(headers: &HeaderMap, body: Body) -> Result<Incoming, UnsupportedEncoding> {
+    require_plain(headers)?;
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok())

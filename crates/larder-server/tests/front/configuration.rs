@@ -322,6 +322,15 @@ fn settings_that_do_not_go_together_are_refused() {
         of_variables(&[("LARDER__CONTENT_URL", "https://files.example")]),
         &["content_url", "public_url"],
     );
+    for content in [
+        "https://files.example/files",
+        "https://{n}-{project}-{vcs}.files.example/files",
+    ] {
+        assert_names(
+            of_variables(&[public, ("LARDER__CONTENT_URL", content)]),
+            &["content_url", "path", "public_url"],
+        );
+    }
     assert_names(
         of_variables(&[("LARDER__METRICS__LISTEN", "127.0.0.1:7878")]),
         &["metrics.listen", "`listen`"],

@@ -1,8 +1,9 @@
 //! TLS: what is spoken, and what is said when it cannot be.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use larder_server::listener::{Options, Tls, TlsError};
+use larder_server::listener::{Options, Tls};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -114,19 +115,46 @@ fn what_is_no_certificate_or_key_is_named() {
             .unwrap_err()
             .to_string()
     };
-    assert!(check("nonsense", &one.key).contains("tls.cert holds no certificate"));
-    assert!(check(&one.key, &one.key).contains("tls.cert holds no certificate"));
-    assert!(check(&one.pem, &one.pem).contains("tls.key holds no private key"));
-    assert!(check(&one.pem, &other.key).contains("cannot be used together"));
+    let no_certificate = "tls.cert: it holds no certificate; allowed is a PEM file";
+    assert!(check("nonsense", &one.key).starts_with(no_certificate));
+    assert!(check(&one.key, &one.key).starts_with(no_certificate));
+    assert!(check(&one.pem, &one.pem).starts_with("tls.key: it holds no private key; allowed is"));
+    let mixed = check(&one.pem, &other.key);
+    assert!(
+        mixed.starts_with("tls.key: it cannot be used with tls.cert: ")
+            && mixed.contains("; allowed is a PEM file of the private key"),
+        "{mixed}"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_file_names_the_setting_the_file_and_what_is_allowed() {
+    let (one, other) = (certificate(), certificate());
     let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let (cert, key) = (file("cert.pem", &one.pem), file("key.pem", &one.key));
+    let (strange, empty) = (file("other.pem", &other.key), file("empty.pem", ""));
     let missing = folder.path().join("missing.pem");
-    let error = Tls::from_files(&missing, &missing).unwrap_err();
-    assert!(matches!(
-        error,
-        TlsError::Unreadable {
-            key: "tls.cert",
-            ..
-        }
-    ));
-    assert!(error.to_string().contains("missing.pem"));
+    let check = |cert: &Path, key: &Path, setting: &str, wrong: &Path, problem: &str| {
+        let error = Tls::from_files(cert, key).unwrap_err().to_string();
+        let begin = format!("{setting} = {:?}: {problem}", wrong.display().to_string());
+        assert!(error.starts_with(&begin), "{begin}… expected: {error}");
+        assert!(error.contains("; allowed is a PEM file of"), "{error}");
+    };
+    check(&missing, &key, "tls.cert", &missing, "it cannot be read: ");
+    check(&cert, &missing, "tls.key", &missing, "it cannot be read: ");
+    check(&empty, &key, "tls.cert", &empty, "it holds no certificate");
+    check(&cert, &empty, "tls.key", &empty, "it holds no private key");
+    check(
+        &cert,
+        &strange,
+        "tls.key",
+        &strange,
+        "it cannot be used with tls.cert = ",
+    );
+    Tls::from_files(&cert, &key).unwrap();
 }

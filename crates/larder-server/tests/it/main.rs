@@ -7,6 +7,7 @@
 
 mod buildkite;
 mod circleci;
+mod front;
 mod hostile_names;
 mod larder;
 mod matrix;

@@ -7,7 +7,7 @@ use super::error::{Error, invalid_build_specification, method_not_allowed};
 use super::{artifacts, lookup};
 use crate::config::JobHost;
 use crate::http::download::Wish;
-use crate::http::hosts::RequestHost;
+use crate::http::hosts::{RequestHost, is_for_every_host};
 use crate::http::state::App;
 use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::request::Parts;
@@ -18,12 +18,13 @@ use larder_core::What;
 use larder_core::model::Principal;
 use percent_encoding::percent_decode_str;
 
-/// Answers requests to the host of a job and leaves others to the routes, signed links (`/d/…`) on such a host among
-/// them. The router is layered with it.
+/// Answers requests to the host of a job and leaves others to the routes, signed links (`/d/…`) and probes on such a
+/// host among them. The router is layered with it.
 pub(crate) async fn answer(State(app): State<App>, request: Request, next: Next) -> Response {
     let job = authority(&request).and_then(|authority| app.job_of_host(&authority));
+    let path = request.uri().path();
     match job {
-        Some(job) if !request.uri().path().starts_with("/d/") => {
+        Some(job) if !path.starts_with("/d/") && !is_for_every_host(path) => {
             respond(&app, &job, request.into_parts().0).await
         }
         Some(_) | None => next.run(request).await,

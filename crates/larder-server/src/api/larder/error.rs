@@ -1,5 +1,6 @@
 //! How this API says no: `{"code":"a_stable_word","message":"what went wrong and what to do"}`.
 
+use crate::http::content_encoding::UnsupportedEncoding;
 use crate::http::status::{message_of, note_detail, status_of};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,6 +11,8 @@ use larder_protocol::ErrorBody;
 pub(super) enum Error {
     /// The larder said no.
     Core(larder_core::Error),
+    /// The body is packed.
+    Encoded(UnsupportedEncoding),
     /// The request could not be read.
     Unreadable {
         /// 400, 413 …
@@ -63,6 +66,12 @@ impl From<larder_core::Error> for Error {
     }
 }
 
+impl From<UnsupportedEncoding> for Error {
+    fn from(error: UnsupportedEncoding) -> Self {
+        Self::Encoded(error)
+    }
+}
+
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         match self {
@@ -71,6 +80,15 @@ impl IntoResponse for Error {
                 code,
                 message,
             } => refuse(status, code, message),
+            Self::Encoded(error) => {
+                let (status, code) = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding");
+                let mut response = refuse(status, code, error.to_string());
+                let identity = HeaderValue::from_static("identity");
+                response
+                    .headers_mut()
+                    .insert(header::ACCEPT_ENCODING, identity);
+                response
+            }
             Self::Core(error) => {
                 let mut response = refuse(status(&error), code(&error), message(&error));
                 if let Some(challenge) = challenge(&error) {

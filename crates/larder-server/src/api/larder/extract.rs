@@ -1,6 +1,7 @@
 //! Parts of a request, refused in this API's form when they cannot be read.
 
 use crate::api::larder::error::Error;
+use crate::http::content_encoding::require_plain;
 use crate::http::state::App;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -22,6 +23,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, _app: &App) -> Result<Self, Error> {
+        require_plain(request.headers())?;
         let bytes = whole("The JSON body", request.into_body(), JSON_BYTES_MAX).await?;
         parse_json(&bytes).map(Self)
     }

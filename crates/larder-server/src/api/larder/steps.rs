@@ -3,10 +3,11 @@
 use crate::api::larder::auth::Caller;
 use crate::api::larder::error::Error;
 use crate::api::larder::extract::{Id as _, Json, Path, Query, whole};
+use crate::http::content_encoding::require_plain;
 use crate::http::state::App;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use larder_core::clock::Timestamp;
 use larder_core::model::{JobId, NewStep, Step, StepState};
@@ -60,8 +61,10 @@ pub(super) async fn append(
     Caller(who): Caller,
     Path((id, seq)): Path<(String, String)>,
     Query(From { offset }): Query<From>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<OutputKept>, Error> {
+    require_plain(&headers)?;
     let job = JobId::of(&id)?;
     let chunk = whole("The chunk of output", body, OUTPUT_CHUNK_BYTES_MAX).await?;
     let output_bytes = app

@@ -169,9 +169,11 @@ async fn the_media_type_is_the_clients_or_the_extensions() {
         .await
         .refused(400, "invalid", "curl -T");
     let encoded = [("content-encoding", "gzip")];
-    put(&running, "gz", &encoded, "abc")
-        .await
-        .refused(400, "invalid", "Content-Encoding");
+    put(&running, "gz", &encoded, "abc").await.refused(
+        415,
+        "unsupported_encoding",
+        "Content-Encoding",
+    );
 }
 
 #[tokio::test]

@@ -2,12 +2,17 @@
 
 use crate::support::{Answer, TestLarder};
 use axum::body::Body;
+use axum::http::header::HOST;
 use axum::http::{Method, Request};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
 impl TestLarder {
-    pub(crate) async fn request(&self, request: Request<Body>) -> Answer {
+    /// A request to the larder's own host, unless it names another one.
+    pub(crate) async fn request(&self, mut request: Request<Body>) -> Answer {
+        let host = request.uri().host().unwrap_or("larder.test").parse();
+        let headers = request.headers_mut();
+        headers.entry(HOST).or_insert(host.unwrap());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         Answer {

@@ -1,5 +1,5 @@
 //! A larder of its own for each test, in a folder that goes with it, with a clock that stands still, and requests to its
-//! router without a socket.
+//! service without a socket.
 
 mod answer;
 mod ask;
@@ -14,13 +14,18 @@ use larder_core::model::{
 };
 use larder_core::{Announced, Incoming, Larder, NewTokenRequest, Settings};
 use larder_server::app;
-use larder_server::config::ServeHtml;
+use larder_server::config::{Config, ServeHtml};
+use larder_server::http::hosts::Hosts;
+use larder_server::http::invalid_tokens::{InvalidTokens, Limiter};
 use larder_server::http::state::{App, AppSettings};
+use std::sync::Arc;
 
 /// When every test begins: 2026-11-21T02:15:00.123Z.
 pub(crate) const START: Timestamp = Timestamp(1_795_227_300_123);
 /// Where the test's larder says it is.
 pub(crate) const URL: &str = "https://larder.test";
+/// So many unknown tokens from one address are refused with 401 in a minute.
+pub(crate) const UNKNOWN_TOKENS_MAX: u64 = 3;
 /// The project that most tests work on.
 pub(crate) const DEMO: &str = "github/acme/demo";
 
@@ -50,6 +55,12 @@ impl TestLarder {
         Self::start_with(Some(content_url), |_| ())
     }
 
+    /// Somewhere else than at [`URL`].
+    pub(crate) fn at(public_url: &str, content_url: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(folder, START, public_url, content_url, |_| ())
+    }
+
     /// With other settings.
     pub(crate) fn with_settings(change: impl FnOnce(&mut Settings)) -> Self {
         Self::start_with(None, change)
@@ -57,7 +68,7 @@ impl TestLarder {
 
     fn start_with(content_url: Option<&str>, change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self::in_folder(folder, START, content_url, change)
+        Self::in_folder(folder, START, URL, content_url, change)
     }
 
     /// A larder with rows of its own, which are as they are here now, over the same bytes.
@@ -73,12 +84,13 @@ impl TestLarder {
         }
         let blobs = self.larder.settings().blobs.clone();
         let same_bytes = |settings: &mut Settings| settings.blobs = blobs;
-        Self::in_folder(folder, self.clock.now(), None, same_bytes)
+        Self::in_folder(folder, self.clock.now(), URL, None, same_bytes)
     }
 
     fn in_folder(
         folder: tempfile::TempDir,
         now: Timestamp,
+        public_url: &str,
         content_url: Option<&str>,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
@@ -86,12 +98,22 @@ impl TestLarder {
         let mut settings = Settings::in_folder(folder.path().join("home/data"));
         change(&mut settings);
         let larder = Larder::open(settings, clock.clone()).unwrap();
-        let addresses = AppSettings {
-            public_url: URL.parse().unwrap(),
+        let config = Config {
+            public_url: Some(public_url.parse().unwrap()),
             content_url: content_url.map(|url| url.to_owned().try_into().unwrap()),
+            ..Config::default()
+        };
+        let hosts = Hosts::new(&config, config.listen);
+        let addresses = AppSettings {
+            public_url: public_url.parse().unwrap(),
+            content_url: config.content_url,
             serve_html: ServeHtml::Render,
         };
-        let router = app::router(App::new(larder.clone(), addresses));
+        let limiter = Limiter {
+            counts: Arc::new(InvalidTokens::new(UNKNOWN_TOKENS_MAX)),
+            clock: clock.clone(),
+        };
+        let router = app::service(App::new(larder.clone(), addresses), hosts, limiter);
         Self {
             larder,
             clock,

@@ -252,6 +252,7 @@ fn meaning(status: u16) -> &'static str {
         410 => "Its retention is over",
         416 => "No byte of the range is there",
         413 => "Larger than the limit, which the message names",
+        415 => "Packed: send the bytes as they are",
         422 => "The bytes do not have the digest that was sent with them; nothing was kept",
         507 => "No space is left",
         _ => "See the message",

@@ -34,7 +34,7 @@ fn builds() -> Vec<Route> {
         )
         .takes(Json("AnnounceBuild"))
         .gives(201, Json("AnnouncedBuild"))
-        .refuses(&[400, 403, 404, 413]),
+        .refuses(&[400, 403, 404, 413, 415]),
         Route::new(
             Get,
             "/larder/v1/projects/{vcs}/{org}/{name}/builds",
@@ -53,7 +53,7 @@ fn builds() -> Vec<Route> {
         )
         .takes(Json("AddJobs"))
         .gives(200, Json("AnnouncedJobs"))
-        .refuses(&[400, 403, 404, 413]),
+        .refuses(&[400, 403, 404, 413, 415]),
     ]
 }
 
@@ -69,7 +69,7 @@ fn jobs() -> Vec<Route> {
         )
         .takes(Json("FinishJob"))
         .gives(200, Json("JobBody"))
-        .refuses(&[400, 403, 404, 409, 413]),
+        .refuses(&[400, 403, 404, 409, 413, 415]),
         Route::new(
             Post,
             "/larder/v1/jobs/{id}/heartbeat",
@@ -107,7 +107,7 @@ fn artifacts() -> Vec<Route> {
         .takes(Bytes)
         .gives(201, Json("ArtifactBody"))
         .gives(200, Json("ArtifactBody"))
-        .refuses(&[400, 403, 404, 409, 413, 422, 507]),
+        .refuses(&[400, 403, 404, 409, 413, 415, 422, 507]),
         Route::new(
             Get,
             "/larder/v1/jobs/{id}/artifacts/{path}",
@@ -150,7 +150,7 @@ fn steps() -> Vec<Route> {
         )
         .takes(Json("StepReport"))
         .gives(200, Json("StepBody"))
-        .refuses(&[400, 403, 404, 413]),
+        .refuses(&[400, 403, 404, 413, 415]),
         Route::new(
             Post,
             "/larder/v1/jobs/{id}/steps/{seq}/output",
@@ -159,7 +159,7 @@ fn steps() -> Vec<Route> {
         .query(&["offset"])
         .takes(Bytes)
         .gives(200, Json("OutputKept"))
-        .refuses(&[400, 403, 404, 409, 413]),
+        .refuses(&[400, 403, 404, 409, 413, 415]),
         Route::new(
             Get,
             "/larder/v1/jobs/{id}/steps/{seq}/output",
