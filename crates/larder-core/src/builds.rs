@@ -101,7 +101,10 @@ impl Builds {
                     None => None,
                 };
                 let build = match known {
-                    Some(build) => build,
+                    Some(build) => {
+                        note_jobs(tx, &who, &build, now).await?;
+                        build
+                    }
                     None => insert_build(tx, take(), &who, project, &new, now).await?,
                 };
                 let nodes = announce_jobs(tx, &mut numbers, &build, &new_jobs, now).await?;
@@ -122,9 +125,11 @@ impl Builds {
             self.0.clock.now(),
             self.0.database.numbers(numbers_for(&new_jobs)?).await?,
         );
+        let who = who.clone();
         self.0
             .database
             .write(async move |tx| {
+                note_jobs(tx, &who, &build, now).await?;
                 announce_jobs(tx, &mut numbers.clone(), &build, &new_jobs, now).await
             })
             .await
@@ -294,6 +299,12 @@ async fn insert_build(
     let what = format!("{} build {}", build.project.slug(), build.number);
     audit::record(tx, now, who, "announce build", &what).await?;
     Ok(build)
+}
+
+/// Notes who asks for jobs of a build that is there: new tokens go to whoever does.
+async fn note_jobs(tx: &mut Tx, who: &Principal, build: &Build, now: Timestamp) -> Result<()> {
+    let what = format!("{} build {}", build.project.slug(), build.number);
+    audit::record(tx, now, who, "announce jobs", &what).await
 }
 
 async fn announce_jobs(

@@ -51,10 +51,11 @@ impl Larder {
         let mut report = CheckReport::default();
         let (mut sound, mut last) = (HashSet::new(), 0);
         loop {
+            let as_of = self.store.as_of_now();
             let batch = self
                 .store
                 .database
-                .scan(async move |tx| artifacts::finished_after(tx, last, BATCH).await)
+                .scan(async move |tx| artifacts::finished_after(tx, as_of, last, BATCH).await)
                 .await?;
             let Some(end) = batch.last() else { break };
             last = end.number;
@@ -72,7 +73,7 @@ impl Larder {
                             what,
                         });
                     }
-                    // Deleted while it was read.
+                    // Deleted or expired while it was read.
                     Some(_) => {}
                 }
             }
@@ -127,11 +128,11 @@ impl Larder {
     }
 
     async fn is_still_finished(&self, artifact: &Artifact) -> Result<bool> {
-        let id = artifact.id;
+        let (as_of, id) = (self.store.as_of_now(), artifact.id);
         let now = self
             .store
             .database
-            .read(async move |tx| artifacts::by_id(tx, id).await)
+            .read(async move |tx| artifacts::by_id(tx, as_of, id).await)
             .await?;
         Ok(now.is_some_and(|now| now.state == artifact.state))
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -48,40 +49,63 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    System,
-    Set(Arc<AtomicI64>),
+    System { started: Instant },
+    Set(Arc<Hands>),
+}
+
+/// A clock that stands still.
+#[derive(Debug)]
+struct Hands {
+    now: AtomicI64,
+    elapsed: AtomicI64,
 }
 
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
-        Self(Source::System)
+        Self(Source::System {
+            started: Instant::now(),
+        })
     }
 
     /// A clock that stands still until [`Clock::set`] or [`Clock::advance_ms`]; clones share it.
     pub fn manual(start: Timestamp) -> Self {
-        Self(Source::Set(Arc::new(AtomicI64::new(start.0))))
+        Self(Source::Set(Arc::new(Hands {
+            now: AtomicI64::new(start.0),
+            elapsed: AtomicI64::new(0),
+        })))
     }
 
     /// Now.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Source::System => system_now(),
-            Source::Set(millis) => Timestamp(millis.load(Ordering::SeqCst)),
+            Source::System { .. } => system_now(),
+            Source::Set(hands) => Timestamp(hands.now.load(Ordering::SeqCst)),
         }
     }
 
-    /// Sets a manual clock; the machine's clock stays as it is.
+    /// Milliseconds that passed since this clock was made, however the time of day was set meanwhile.
+    pub fn elapsed_ms(&self) -> i64 {
+        match &self.0 {
+            Source::System { started } => {
+                i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX)
+            }
+            Source::Set(hands) => hands.elapsed.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Sets a manual clock to another time of day without that any passes; the machine's clock stays as it is.
     pub fn set(&self, to: Timestamp) {
-        if let Source::Set(millis) = &self.0 {
-            millis.store(to.0, Ordering::SeqCst);
+        if let Source::Set(hands) = &self.0 {
+            hands.now.store(to.0, Ordering::SeqCst);
         }
     }
 
-    /// Moves a manual clock; the machine's clock stays as it is.
+    /// Lets time pass on a manual clock; the machine's clock stays as it is.
     pub fn advance_ms(&self, by: i64) {
-        if let Source::Set(millis) = &self.0 {
-            millis.fetch_add(by, Ordering::SeqCst);
+        if let Source::Set(hands) = &self.0 {
+            hands.now.fetch_add(by, Ordering::SeqCst);
+            hands.elapsed.fetch_add(by, Ordering::SeqCst);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Frees what nothing needs any more: bytes of deleted artifacts, uploads that were given up, bytes that no row names.
+//! Frees what nothing needs any more: bytes of deleted and expired artifacts, uploads that were given up, bytes that no row names.
 
 use crate::error::Result;
 use crate::larder::Larder;
@@ -8,14 +8,18 @@ use crate::metadata::{artifacts, blobs};
 const BATCH: u32 = 500;
 
 /// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Swept {
     /// Announced artifacts whose bytes never came, and which are `error` now.
     pub abandoned: u64,
-    /// Files whose last artifact was deleted.
+    /// Artifacts that are past their retention, and whose rows say `expired` now.
+    pub expired: u64,
+    /// Files whose last artifact was deleted or expired.
     pub freed: u64,
     /// Files that no row named.
     pub orphans: u64,
+    /// Why nothing expired and nothing will until an operator says so, for people; see [`Larder::resume_retention`].
+    pub held: Option<String>,
 }
 
 impl Larder {
@@ -27,6 +31,7 @@ impl Larder {
             .database
             .write(async move |tx| artifacts::fail_overdue(tx, now).await)
             .await?;
+        let (expired, held) = self.expire().await?;
         // From `deleting` no blob comes back, so its bytes may go whatever uploads arrive meanwhile.
         while self
             .store
@@ -39,8 +44,10 @@ impl Larder {
         let orphans = self.remove_orphans().await?;
         Ok(Swept {
             abandoned,
+            expired,
             freed,
             orphans,
+            held,
         })
     }
 

@@ -94,7 +94,7 @@ impl Jobs {
             .database
             .read(async move |tx| nodes_of(tx, pk, number).await)
             .await?;
-        found.ok_or_else(|| absent(who, What::Job))
+        seen_nodes(who, found)
     }
 
     /// All nodes of the job to which this node belongs, for whoever may see the project. A queued job has no number and
@@ -129,7 +129,7 @@ impl Jobs {
                 }
             })
             .await?;
-        found.ok_or_else(|| absent(who, What::Job))
+        seen_nodes(who, found)
     }
 
     /// Jobs, newest first. Needs `read_builds`.
@@ -174,7 +174,7 @@ impl Jobs {
     /// Starts a queued job, which gives it its number; a job that runs stays as it is.
     pub async fn start(&self, who: &Principal, id: JobId) -> Result<Job> {
         let JobOfBuild { job, build } = self.by_id(who, id, Action::RunJob).await?;
-        let now = self.0.clock.now();
+        let (who, now) = (who.clone(), self.0.clock.now());
         self.0
             .database
             .write(async move |tx| {
@@ -183,7 +183,9 @@ impl Jobs {
                     Some(number) => number,
                     None => projects::next_job(tx, build.project.number).await?,
                 };
-                jobs::start(tx, job.pk, number, now).await?;
+                if jobs::start(tx, job.pk, number, now).await? {
+                    audit::record(tx, now, &who, "start job", &format!("job {id}")).await?;
+                }
                 let job = existing(tx, id).await?;
                 match job.state {
                     JobState::Running => Ok(job),
@@ -261,6 +263,14 @@ impl Jobs {
             other => other.map(|()| found),
         }
     }
+}
+
+/// The nodes, if the caller may know of their build: a job knows of no other build than its own.
+fn seen_nodes(who: &Principal, found: Option<JobNodes>) -> Result<JobNodes> {
+    let nodes = found.ok_or_else(|| absent(who, What::Job))?;
+    let build = Resource::build(&nodes.build.project, nodes.build.pk);
+    authorize(who, Action::SeeProject, build)?;
+    Ok(nodes)
 }
 
 async fn end_job(

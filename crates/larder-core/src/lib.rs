@@ -4,7 +4,7 @@
 //! larder                                 the whole: every use case over one store
 //! artifacts builds jobs projects steps   what callers may do, every state change   (the modules that APIs call)
 //! access signed_url                      who asks, and whether that is allowed
-//! collect_garbage check                  what the store does for itself
+//! collect_garbage retention check        what the store does for itself
 //! store                                  rows, bytes, time, keys and settings together
 //! metadata                               rows: every SQL statement
 //! blobs                                  bytes: local disk, memory
@@ -26,11 +26,12 @@ mod larder;
 mod metadata;
 pub mod model;
 mod projects;
+mod retention;
 mod signed_url;
 mod steps;
 mod store;
 
-pub use access::{Access, IssuedToken, NewTokenRequest};
+pub use access::{Access, IssuedToken, NewTokenRequest, SESSION_MS_MAX, SignedIn};
 pub use artifacts::{
     ArtifactFilter, Artifacts, DeletingScope, Holder, Kept, Link, Readable, Received,
 };

@@ -5,7 +5,8 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Lack, Result, What};
 use crate::metadata::{Tx, accounts, audit, organizations, projects};
 use crate::model::{
-    GrantOn, Organization, OrganizationId, Principal, Project, ProjectId, ProjectSlug, Role, Scope,
+    GrantOn, Organization, OrganizationId, Principal, Project, ProjectId, ProjectSlug, Retention,
+    Role, Scope,
 };
 use crate::store::Store;
 use std::sync::Arc;
@@ -231,6 +232,7 @@ async fn insert(
         organization,
         name: slug.name.clone(),
         public_at: public.then_some(now),
+        retention: Retention::OfInstance,
         created_at: now,
     };
     projects::insert(tx, &project).await?;

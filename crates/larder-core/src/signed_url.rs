@@ -6,7 +6,7 @@
 
 use crate::clock::Timestamp;
 use crate::error::{Context as _, Error, Result};
-use crate::model::{Principal, TokenId};
+use crate::model::{Principal, SessionId, TokenId};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -46,6 +46,7 @@ pub(crate) enum Purpose {
 pub(crate) enum Subject {
     Operator,
     Token(TokenId),
+    Session(SessionId),
 }
 
 /// What a link claims.
@@ -109,11 +110,14 @@ impl Purpose {
 }
 
 impl Subject {
-    /// The subject of links that this principal asks for; none for who has no token.
+    /// The subject of links that this principal asks for; none for who is nobody.
     pub(crate) fn of(who: &Principal) -> Option<Self> {
         match who {
             Principal::Operator => Some(Self::Operator),
-            other => other.token().map(|token| Self::Token(token.id)),
+            other => match other.session() {
+                Some(session) => Some(Self::Session(session)),
+                None => other.token().map(|token| Self::Token(token.id)),
+            },
         }
     }
 }
@@ -244,6 +248,7 @@ fn payload(key: u16, claim: &Claim) -> Vec<u8> {
     let (kind, subject) = match claim.subject {
         Subject::Operator => (0, Uuid::nil()),
         Subject::Token(id) => (1, id.0),
+        Subject::Session(id) => (2, id.0),
     };
     payload.push(kind);
     payload.extend_from_slice(subject.as_bytes());
@@ -259,6 +264,7 @@ fn read_payload(payload: &[u8; PAYLOAD_BYTES], purpose: Purpose) -> Option<Claim
     let subject = match payload[20] {
         0 => Subject::Operator,
         1 => Subject::Token(TokenId(subject)),
+        2 => Subject::Session(SessionId(subject)),
         _ => return None,
     };
     let expires_at = i64::from_be_bytes(payload[37..45].try_into().ok()?);

@@ -1,11 +1,13 @@
 //! What every use case works with: rows, bytes, time, keys, and the settings that bound them.
 
-use crate::blobs::{BlobStore, LocalBlobs};
-use crate::clock::Clock;
+use crate::blobs::{BlobStore, LocalBlobs, sync_folder};
+use crate::clock::{Clock, Timestamp};
 use crate::error::{Context as _, Result};
 use crate::metadata::Database;
+use crate::metadata::artifacts::AsOf;
 use crate::signed_url::KeyRing;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 /// Where an embedded store is and what bounds it.
 #[derive(Clone, Debug)]
@@ -24,10 +26,13 @@ pub struct Settings {
     pub job_lease_ms: i64,
     /// Announced bytes must come within so long, in milliseconds.
     pub upload_lease_ms: i64,
+    /// Finished artifacts expire after so many days where their project says nothing else; 0 for never.
+    pub retention_days: u32,
 }
 
 impl Settings {
-    /// The defaults for a store in a folder: 3 GB a file, an hour for a job, a day for an upload.
+    /// The defaults for a store in a folder: 3 GB a file, an hour for a job, a day for an upload, no
+    /// end for what is kept.
     pub fn in_folder(data: impl Into<PathBuf>) -> Self {
         let data = data.into();
         Self {
@@ -38,7 +43,21 @@ impl Settings {
             auto_create_projects: false,
             job_lease_ms: 60 * 60 * 1000,
             upload_lease_ms: 24 * 60 * 60 * 1000,
+            retention_days: 0,
         }
+    }
+}
+
+impl Settings {
+    /// A new store must not vanish with the folders that it lies in.
+    fn sync_folders(&self) -> Result<()> {
+        let holders = [
+            Some(&*self.data),
+            self.database.parent(),
+            self.blobs.parent(),
+            self.data.parent(),
+        ];
+        holders.into_iter().flatten().try_for_each(sync_folder)
     }
 }
 
@@ -49,21 +68,34 @@ pub(crate) struct Store {
     pub(crate) clock: Clock,
     pub(crate) keys: KeyRing,
     pub(crate) settings: Settings,
+    /// Of the last sweep by this process: when, and what [`Clock::elapsed_ms`] was.
+    pub(crate) last_sweep: Mutex<Option<(Timestamp, i64)>>,
 }
 
 impl Store {
+    /// What states of artifacts hang on, now.
+    pub(crate) fn as_of_now(&self) -> AsOf {
+        AsOf {
+            now: self.clock.now(),
+            retention_days: self.settings.retention_days,
+        }
+    }
+
     /// Opens the store, makes it when it is not there.
     pub(crate) fn open(settings: Settings, clock: Clock) -> Result<Self> {
         std::fs::create_dir_all(&settings.data).context("make the data folder")?;
         if let Some(folder) = settings.database.parent() {
             std::fs::create_dir_all(folder).context("make the database's folder")?;
         }
-        Ok(Self {
+        let store = Self {
             database: Database::open_sqlite(&settings.database)?,
             blobs: BlobStore::Local(LocalBlobs::open(&settings.blobs)?),
             keys: KeyRing::open(&settings.data.join("signing-keys.json"))?,
             clock,
             settings,
-        })
+            last_sweep: Mutex::new(None),
+        };
+        store.settings.sync_folders()?;
+        Ok(store)
     }
 }

@@ -1,6 +1,7 @@
 //! All routes, and the service that they make together.
 
 use crate::http::routes::Routes;
+use crate::http::session::carry_session;
 use crate::http::state::App;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -18,6 +19,7 @@ pub fn router(app: App) -> Router {
     let router = routes()
         .into_router()
         .fallback(crate::web::nothing_here)
+        .layer(from_fn_with_state(app.clone(), carry_session))
         .layer(by_host)
         .with_state(app);
     if path.is_empty() {

@@ -138,6 +138,8 @@ pub struct BlobsConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionConfig {
+    /// A finished artifact expires so many days after its completion; 0 for never.
+    pub days: u32,
     /// A job unheard of for so many seconds has timed out.
     pub job_lease_s: u64,
     /// An announced upload that has not finished after so many seconds has failed.
@@ -281,6 +283,7 @@ impl Default for Limits {
 impl Default for RetentionConfig {
     fn default() -> Self {
         Self {
+            days: 0,
             job_lease_s: 3600,
             upload_lease_s: 86_400,
             undo_window_s: 600,

@@ -27,4 +27,4 @@ pub mod metrics;
 mod server;
 mod web;
 
-pub use server::{Server, open_store};
+pub use server::{Server, open_store, store_exists};

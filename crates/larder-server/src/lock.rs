@@ -5,10 +5,15 @@ use anyhow::{Context as _, Result, bail};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Longest path of a socket, in bytes, that every Unix can bind.
 const SOCKET_PATH_BYTES_MAX: usize = 100;
+
+/// How often, and how long each time, somebody waits for an owner that does not listen.
+const PATIENCE: (u32, Duration) = (100, Duration::from_millis(100));
 
 /// The lock on a store; released when dropped or when the process ends.
 #[derive(Debug)]
@@ -24,6 +29,8 @@ pub struct Owner {
     pub process: u32,
     /// Where it listens for `larder admin`; none if it does not.
     pub socket: Option<PathBuf>,
+    /// Where its users reach it, once it listens.
+    pub url: Option<String>,
 }
 
 /// Either the lock, or who holds it.
@@ -66,9 +73,21 @@ impl StoreLock {
         }
     }
 
+    /// The same, but waits some seconds for an owner who is about to begin to listen or to end: a server that has just
+    /// been started, another operator's command.
+    pub fn take_patiently(data: &Path) -> Result<Locked> {
+        for _ in 0..PATIENCE.0 {
+            match Self::take(data)? {
+                Locked::Held(owner) if !owner.listens() => std::thread::sleep(PATIENCE.1),
+                taken => return Ok(taken),
+            }
+        }
+        Self::take(data)
+    }
+
     /// Takes the lock or says who holds it.
     pub fn require(data: &Path) -> Result<Self> {
-        match Self::take(data)? {
+        match Self::take_patiently(data)? {
             Locked::Mine(lock) => Ok(lock),
             Locked::Held(owner) => bail!(
                 "the store in {} is in use by process {}: stop that server first, or give another --data",
@@ -99,6 +118,11 @@ impl StoreLock {
         Ok(socket)
     }
 
+    /// Names where users reach the owner in the lock file.
+    pub fn name_url(&self, url: &str) -> Result<()> {
+        writeln!(&self.file, "url {url}").context("write the lock file")
+    }
+
     fn write(&self, socket: Option<&Path>) -> Result<()> {
         let mut file = &self.file;
         file.set_len(0)?;
@@ -108,6 +132,14 @@ impl StoreLock {
             writeln!(file, "socket {}", socket.display())?;
         }
         Ok(())
+    }
+}
+
+impl Owner {
+    /// Whether somebody answers at the socket. What a dead owner left in the file names one too.
+    fn listens(&self) -> bool {
+        let socket = self.socket.as_deref();
+        socket.is_some_and(|socket| UnixStream::connect(socket).is_ok())
     }
 }
 
@@ -121,6 +153,7 @@ fn parse(text: &str) -> Owner {
             .and_then(|number| number.parse().ok())
             .unwrap_or(0),
         socket: value("socket").map(PathBuf::from),
+        url: value("url").map(str::to_owned),
     }
 }
 
@@ -137,12 +170,14 @@ fn make_folder(folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixListener;
 
     #[test]
     fn a_store_has_one_owner_and_the_second_learns_who_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let lock = StoreLock::require(folder.path()).unwrap();
         let socket = lock.name_socket().unwrap();
+        let _listener = UnixListener::bind(&socket).unwrap();
         let Locked::Held(owner) = StoreLock::take(folder.path()).unwrap() else {
             panic!("two owners")
         };
@@ -150,7 +185,8 @@ mod tests {
             owner,
             Owner {
                 process: std::process::id(),
-                socket: Some(socket)
+                socket: Some(socket),
+                url: None,
             }
         );
         assert!(

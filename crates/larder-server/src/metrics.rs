@@ -29,6 +29,9 @@ pub const CONNECTIONS: &str = "larder_connections";
 /// Finished uploads, by `outcome`: `kept`, `refused` or `broken`.
 pub const UPLOADS: &str = "larder_uploads_total";
 
+/// 1 while the brake holds, so that nothing expires before an operator has looked; otherwise 0.
+pub const RETENTION_HELD: &str = "larder_retention_held";
+
 /// From a millisecond to the five minutes of a large file.
 const SECONDS_BUCKETS: [f64; 12] = [
     0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0,
@@ -115,6 +118,10 @@ fn describe() {
     );
     metrics::describe_gauge!(CONNECTIONS, "Open connections.");
     metrics::describe_counter!(UPLOADS, "Finished uploads.");
+    metrics::describe_gauge!(
+        RETENTION_HELD,
+        "1 while nothing expires before an operator has looked."
+    );
 }
 
 #[cfg(test)]

@@ -42,10 +42,11 @@ pub struct Server {
 impl Server {
     /// Takes the lock, opens the store and binds the sockets; `tls` replaces the certificate of the settings.
     pub async fn open(config: Config, tls: Option<Tls>) -> Result<Self> {
+        // Before anything is made: wrong settings leave nothing behind.
+        let mut options = config.listener_options()?;
         let lock = StoreLock::require(&config.data)?;
         let larder = open_store(&config)?;
         let admin = AdminSocket::listen(lock.name_socket()?, larder.clone())?;
-        let mut options = config.listener_options()?;
         options.tls = tls.or(options.tls);
         let listener = Listener::bind(config.listen, options)
             .await
@@ -60,6 +61,7 @@ impl Server {
         };
         let address = format!("{}://{}", listener.scheme(), listener.local_addr()?);
         let (router, public_url) = router(&config, &larder, &listener, &address)?;
+        lock.name_url(&public_url)?;
         Ok(Self {
             config,
             larder,
@@ -156,8 +158,18 @@ impl Server {
     }
 }
 
+/// Whether there is a store where these settings say.
+pub fn store_exists(config: &Config) -> Result<bool> {
+    Ok(store_settings(config)?.database.exists())
+}
+
 /// Opens the store of these settings; the caller holds its lock.
 pub fn open_store(config: &Config) -> Result<Larder> {
+    Larder::open(store_settings(config)?, Clock::system())
+        .with_context(|| format!("open the store in {}", config.data.display()))
+}
+
+fn store_settings(config: &Config) -> Result<Settings> {
     let mut settings = Settings::in_folder(&config.data);
     match &config.database.url {
         None => {}
@@ -175,8 +187,8 @@ pub fn open_store(config: &Config) -> Result<Larder> {
     settings.auto_create_projects = config.auto_create_projects;
     settings.job_lease_ms = millis(config.retention.job_lease_s);
     settings.upload_lease_ms = millis(config.retention.upload_lease_s);
-    Larder::open(settings, Clock::system())
-        .with_context(|| format!("open the store in {}", config.data.display()))
+    settings.retention_days = config.retention.days;
+    Ok(settings)
 }
 
 fn router(

@@ -106,7 +106,7 @@ pub(crate) struct DemoArguments {
     #[arg(long, value_name = "DIR", default_value = "./larder-demo")]
     pub(crate) data: PathBuf,
     /// How many nodes run each sample side by side.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) parallelism: u32,
 }
 
@@ -153,7 +153,7 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
     /// How many nodes run the job side by side, instead of what the config says.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) parallelism: Option<u32>,
     /// Use the machine's own home and /tmp.
     #[arg(long)]
@@ -282,7 +282,7 @@ pub(crate) struct BuildStartArguments {
     #[arg(long, value_name = "NAME", default_value = "build")]
     pub(crate) job: String,
     /// Nodes of the job.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) parallelism: u32,
     /// Which of the nodes this is, from 0.
     #[arg(long, value_name = "INDEX", default_value_t = 0)]
@@ -334,6 +334,9 @@ pub(crate) enum AdminCommand {
     /// Tokens.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// What becomes of artifacts past their retention.
+    #[command(subcommand)]
+    Retention(RetentionCommand),
     /// Compare rows and bytes; exits 1 and names each artifact that has not its exact bytes.
     Check {
         /// Fail also for bytes that no row names.
@@ -375,6 +378,12 @@ pub(crate) enum UserCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum RetentionCommand {
+    /// Expire what is due, after the server's log said that nothing expires: the clock and the retention are right.
+    Resume,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum ProjectCommand {
     /// Make a project.
     Create {
@@ -384,8 +393,16 @@ pub(crate) enum ProjectCommand {
         #[arg(long)]
         public: bool,
     },
-    /// List projects.
+    /// List projects: slug, readers, retention, when made.
     List,
+    /// Set how long finished artifacts of a project are kept; it counts at once, for those that are there too.
+    Retention {
+        /// Like github/acme/demo.
+        slug: String,
+        /// A number of days from an artifact's completion, `none` for no end, or `default` for what the settings say.
+        #[arg(value_name = "DAYS|none|default")]
+        retention: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

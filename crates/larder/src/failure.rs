@@ -1,5 +1,6 @@
 //! How a command fails: what it says on the standard error output, and its exit code.
 
+use larder_server::admin::AdminRefusal;
 use std::process::ExitCode;
 
 /// The job or the request failed.
@@ -33,9 +34,13 @@ impl Failure {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
-        let code = error
+        let of_agent = error
             .downcast_ref::<larder_agent::Error>()
-            .map_or(FAILED, larder_agent::Error::exit_code);
+            .map(larder_agent::Error::exit_code);
+        let of_admin = error
+            .downcast_ref::<AdminRefusal>()
+            .map(|refusal| if refusal.is_usage { USAGE } else { FAILED });
+        let code = of_agent.or(of_admin).unwrap_or(FAILED);
         Self { code, error }
     }
 }

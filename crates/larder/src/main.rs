@@ -1,5 +1,7 @@
 //! The larder command: reads the command line and hands it to the file of the command.
 
+#[macro_use]
+mod output;
 mod cli;
 mod commands;
 mod failure;

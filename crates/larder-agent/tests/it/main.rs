@@ -6,6 +6,7 @@
     reason = "a test that meets what it does not expect has failed"
 )]
 
+mod documents;
 mod fake;
 mod samples;
 mod semantics;
@@ -61,6 +62,8 @@ fn run_tests(args: &[String]) -> ExitCode {
         samples::the_core_dump_sample_keeps_its_core_twice_in_a_row_and_on_two_nodes,
         samples::a_server_that_is_away_for_a_moment_loses_nothing,
         samples::the_config_as_documented_is_a_config_error,
+        documents::any_number_of_steps_can_store_artifacts,
+        documents::circle_artifacts_is_empty_before_each_build_and_stays_where_it_is,
         semantics::no_step_sees_the_callers_secrets,
         semantics::store_artifacts_follows_the_documented_rules,
         semantics::conditions_and_exit_statuses_are_the_documented_ones,

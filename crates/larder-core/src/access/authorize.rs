@@ -22,6 +22,8 @@ pub(crate) enum Action {
     WriteBuilds,
     /// Start, report on and end a job.
     RunJob,
+    /// Change what holds for a whole project.
+    SetUpProject,
 }
 
 /// What somebody wants to do it with; the parts that are known say which job's token may.
@@ -116,7 +118,7 @@ fn authorize_user(user: &UserPrincipal, action: Action, project: &Project) -> Re
         return Err(Error::NotFound(What::Project));
     };
     let scopes = action.scopes();
-    if !scopes.is_empty() && !scopes.iter().any(|scope| user.token.scopes.allow(*scope)) {
+    if !scopes.is_empty() && !scopes.iter().any(|scope| user.has_scope(*scope)) {
         return Err(Error::Forbidden(Lack::Scope(scopes[0])));
     }
     if role < action.role() {
@@ -139,7 +141,10 @@ fn authorize_job(job: &JobPrincipal, action: Action, on: Resource<'_>) -> Result
         Action::SeeProject => true,
         Action::ReadArtifacts | Action::ReadBuilds => own_build,
         Action::CreateArtifacts | Action::RunJob => own_job,
-        Action::DeleteArtifacts | Action::DeleteArtifactsAsWriter | Action::WriteBuilds => false,
+        Action::DeleteArtifacts
+        | Action::DeleteArtifactsAsWriter
+        | Action::WriteBuilds
+        | Action::SetUpProject => false,
     };
     if allowed {
         Ok(())
@@ -163,6 +168,7 @@ impl Action {
             Self::DeleteArtifactsAsWriter => &[Scope::WriteArtifacts, Scope::DeleteArtifacts],
             Self::ReadBuilds => &[Scope::ReadBuilds],
             Self::WriteBuilds | Self::RunJob => &[Scope::WriteBuilds],
+            Self::SetUpProject => &[Scope::Admin],
         }
     }
 
@@ -174,6 +180,7 @@ impl Action {
             | Self::DeleteArtifactsAsWriter
             | Self::WriteBuilds
             | Self::RunJob => Role::Writer,
+            Self::SetUpProject => Role::Admin,
         }
     }
 }
@@ -183,8 +190,8 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::model::{
-        Grant, Organization, OrganizationId, ProjectId, Scopes, TokenFacts, TokenId, User, UserId,
-        Vcs,
+        Credential, Grant, Organization, OrganizationId, ProjectId, Scopes, TokenFacts, TokenId,
+        User, UserId, Vcs,
     };
 
     const NOW: Timestamp = Timestamp(1_000);
@@ -204,6 +211,7 @@ mod tests {
             organization,
             name: "demo".into(),
             public_at: public.then_some(NOW),
+            retention: crate::model::Retention::OfInstance,
             created_at: NOW,
         }
     }
@@ -237,7 +245,7 @@ mod tests {
         Principal::User(Box::new(UserPrincipal {
             user,
             grants,
-            token: token(scopes),
+            credential: Credential::Token(token(scopes)),
             only_project: None,
         }))
     }

@@ -1,28 +1,30 @@
-//! Who asks (tokens and sign-in links → [`Principal`]), and whether that is allowed ([`authorize()`]).
+//! Who asks (tokens and browsers' sessions → [`Principal`]), and whether that is allowed ([`authorize()`]).
 
 mod authorize;
 mod secrets;
+mod sessions;
 mod tokens;
 mod users;
 
 pub(crate) use authorize::{Action, Resource, absent, authorize, require_scope, role_on};
+pub use sessions::{SESSION_MS_MAX, SignedIn};
 pub(crate) use tokens::job_token;
 pub use tokens::{IssuedToken, NewTokenRequest};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, TokenFault};
 use crate::metadata::{accounts, tokens as rows};
-use crate::model::{JobPrincipal, Principal, TokenId, UserPrincipal};
+use crate::model::{Credential, JobPrincipal, Principal, TokenId, UserPrincipal};
 use crate::store::Store;
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 
 /// How long a job's token lives after the job's end.
 const JOB_TOKEN_GRACE_MS: i64 = 10 * 60 * 1000;
-/// Uses of a token closer together than this are noted once.
+/// Uses of a token or session closer together than this are noted once.
 const USE_NOTED_EVERY_MS: i64 = 60 * 1000;
 
-/// Users, tokens and sign-in links.
+/// Users, tokens, sign-in links and sessions.
 #[derive(Clone, Debug)]
 pub struct Access(pub(crate) Arc<Store>);
 
@@ -122,7 +124,7 @@ async fn principal(
     Ok(Principal::User(Box::new(UserPrincipal {
         user,
         grants,
-        token: row.facts,
+        credential: Credential::Token(row.facts),
         only_project: row.project_pk,
     })))
 }

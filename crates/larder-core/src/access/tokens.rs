@@ -1,10 +1,13 @@
 //! Tokens are issued, listed and taken back.
 
-use crate::access::{Access, secrets};
+use crate::access::{Access, absent, secrets};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, What};
 use crate::metadata::{Tx, accounts, audit, projects, tokens};
-use crate::model::{Principal, ProjectSlug, Scope, Scopes, TokenFacts, TokenId};
+use crate::model::{Principal, ProjectSlug, Scopes, TokenFacts, TokenId, UserPrincipal};
+
+/// Longest description of a token, in letters.
+const DESCRIPTION_MAX: usize = 200;
 
 /// What a token for a user shall be.
 #[derive(Clone, Debug)]
@@ -47,10 +50,17 @@ impl Access {
     ) -> Result<IssuedToken> {
         match who {
             Principal::Operator => {}
-            Principal::User(user)
-                if user.user.name == request.user && user.token.scopes.allow(Scope::Admin) => {}
+            Principal::User(user) if user.is_wholly(&request.user) => {}
             Principal::Anonymous => return Err(Error::Unauthenticated),
             Principal::User(_) | Principal::Job(_) => return Err(Error::NotFound(What::User)),
+        }
+        if request.description.chars().count() > DESCRIPTION_MAX
+            || request.description.chars().any(char::is_control)
+        {
+            return Err(Error::invalid(
+                "description",
+                format!("may have at most {DESCRIPTION_MAX} letters and no line breaks"),
+            ));
         }
         let now = self.0.clock.now();
         let kind = if request.project.is_some() {
@@ -110,24 +120,32 @@ impl Access {
         self.revoke(who, token.pk, token.id).await
     }
 
-    /// Takes back a token by its id.
+    /// Takes back a token by its id; users take back their own, operators any.
     pub async fn revoke_token(&self, who: &Principal, id: TokenId) -> Result<()> {
-        if !matches!(who, Principal::Operator) {
-            return Err(Error::NotFound(What::Token));
-        }
         let row = self
             .0
             .database
             .read(async move |tx| tokens::by_id(tx, id).await)
             .await?;
-        let row = row.ok_or(Error::NotFound(What::Token))?;
-        self.revoke(who, row.facts.pk, id).await
+        let row = row.ok_or_else(|| absent(who, What::Token))?;
+        let is_own = |user: &UserPrincipal| {
+            row.account_pk == Some(user.user.pk) && user.is_wholly(&user.user.name)
+        };
+        match who {
+            Principal::Operator => self.revoke(who, row.facts.pk, id).await,
+            Principal::User(user) if is_own(user) => self.revoke(who, row.facts.pk, id).await,
+            Principal::Anonymous => Err(Error::Unauthenticated),
+            Principal::User(_) | Principal::Job(_) => Err(Error::NotFound(What::Token)),
+        }
     }
 
-    /// Tokens of a user that still work, newest first.
+    /// Tokens of a user that still work, newest first; users see their own, operators any.
     pub async fn tokens_of(&self, who: &Principal, user: &str) -> Result<Vec<TokenFacts>> {
-        if !matches!(who, Principal::Operator) {
-            return Err(Error::NotFound(What::User));
+        match who {
+            Principal::Operator => {}
+            Principal::User(own) if own.is_wholly(user) => {}
+            Principal::Anonymous => return Err(Error::Unauthenticated),
+            Principal::User(_) | Principal::Job(_) => return Err(Error::NotFound(What::User)),
         }
         let (now, user) = (self.0.clock.now(), user.to_owned());
         self.0

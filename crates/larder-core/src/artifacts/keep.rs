@@ -167,20 +167,12 @@ impl Artifacts {
     /// Marks an announced artifact as failed: its uploader gave up.
     pub async fn fail(&self, who: &Principal, id: ArtifactId) -> Result<()> {
         let (artifact, _) = self.by_id(who, id, Action::CreateArtifacts).await?;
-        let now = self.0.clock.now();
+        let as_of = self.0.as_of_now();
+        let (from, to) = (ArtifactState::New, ArtifactState::Error);
         let moved = self
             .0
             .database
-            .write(async move |tx| {
-                rows::move_on(
-                    tx,
-                    artifact.number,
-                    ArtifactState::New,
-                    ArtifactState::Error,
-                    now,
-                )
-                .await
-            })
+            .write(async move |tx| rows::move_on(tx, as_of, artifact.number, from, to).await)
             .await?;
         if moved {
             Ok(())
@@ -234,7 +226,8 @@ impl Artifacts {
         new: NewArtifact,
         written: Written,
     ) -> Result<Kept> {
-        let (now, numbers) = (self.0.clock.now(), self.0.database.numbers(3).await?);
+        let (as_of, numbers) = (self.0.as_of_now(), self.0.database.numbers(3).await?);
+        let now = as_of.now;
         let (who, digests, key) = (who.clone(), written.digests, written.key.clone());
         let (kept, used) = self
             .0
@@ -244,7 +237,8 @@ impl Artifacts {
                     .await?
                     .ok_or(Error::NotFound(What::Job))?;
                 require_not_long_ended(&job, now)?;
-                if let Some(newest) = rows::newest(tx, job.pk, new.path.as_str()).await?
+                let (path, finished) = (new.path.as_str(), ArtifactState::Finished);
+                if let Some(newest) = rows::newest(tx, as_of, job.pk, path, finished).await?
                     && newest.sha256 == Some(digests.sha256)
                 {
                     return Ok((

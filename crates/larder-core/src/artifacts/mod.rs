@@ -9,7 +9,7 @@ pub use read::{Link, Readable};
 use crate::access::{Action, Resource, absent, authorize};
 use crate::error::{Error, Result, What};
 use crate::jobs::JobNodes;
-use crate::metadata::artifacts::{self as rows, Conditions, Of};
+use crate::metadata::artifacts::{self as rows, AsOf, Conditions, Of};
 use crate::metadata::{Tx, audit, blobs, builds};
 use crate::model::{
     Artifact, ArtifactId, ArtifactState, Build, Cursor, Job, JobId, Offset, Page, Principal,
@@ -74,12 +74,13 @@ impl Artifacts {
             Resource::build(&nodes.build.project, nodes.build.pk),
         )?;
         let jobs: Vec<_> = nodes.nodes.iter().map(|node| node.pk).collect();
+        let as_of = self.0.as_of_now();
         self.0
             .database
             .scan(async move |tx| {
                 let mut artifacts = Vec::new();
                 for job in &jobs {
-                    artifacts.append(&mut rows::by_path(tx, *job).await?);
+                    artifacts.append(&mut rows::by_path(tx, as_of, *job).await?);
                 }
                 Ok(artifacts)
             })
@@ -97,17 +98,18 @@ impl Artifacts {
         holder.authorize(who)?;
         let conditions = filter.conditions(holder);
         let pattern = filter.pattern().map(str::to_owned);
+        let as_of = self.0.as_of_now();
         self.0
             .database
             .scan(async move |tx| {
                 let Some(pattern) = &pattern else {
-                    let total = rows::count(tx, &conditions).await?;
+                    let total = rows::count(tx, as_of, &conditions).await?;
                     return Ok(Page {
-                        items: rows::page(tx, &conditions, offset).await?,
+                        items: rows::page(tx, as_of, &conditions, offset).await?,
                         total,
                     });
                 };
-                let mut items = rows::after(tx, &conditions, None, u32::MAX).await?;
+                let mut items = rows::after(tx, as_of, &conditions, None, u32::MAX).await?;
                 items.retain(|artifact| matches_pattern(pattern, artifact.path.as_str()));
                 let total = items.len() as u64;
                 let items = items
@@ -132,16 +134,20 @@ impl Artifacts {
         holder.authorize(who)?;
         let conditions = filter.conditions(holder);
         let pattern = filter.pattern().map(str::to_owned);
+        let as_of = self.0.as_of_now();
         self.0
             .database
             .scan(async move |tx| match &pattern {
-                Some(pattern) => matching_after(tx, &conditions, pattern, cursor, limit).await,
-                None => rows::after(tx, &conditions, cursor, limit).await,
+                Some(pattern) => {
+                    matching_after(tx, as_of, &conditions, pattern, cursor, limit).await
+                }
+                None => rows::after(tx, as_of, &conditions, cursor, limit).await,
             })
             .await
     }
 
-    /// Deletes an artifact: it answers as not found at once, and its bytes are freed by the sweeper.
+    /// Deletes an artifact: it answers as not found at once, and its bytes are freed by the sweeper. One that has
+    /// expired stays expired, and says so.
     pub async fn delete(
         &self,
         who: &Principal,
@@ -149,19 +155,16 @@ impl Artifacts {
         scope: DeletingScope,
     ) -> Result<()> {
         let (artifact, build) = self.by_id(who, id, scope.action()).await?;
-        let (who, now) = (who.clone(), self.0.clock.now());
+        if artifact.state == ArtifactState::Expired {
+            return Err(Error::Expired(What::Artifact));
+        }
+        let (who, as_of) = (who.clone(), self.0.as_of_now());
+        let now = as_of.now;
         self.0
             .database
             .write(async move |tx| {
-                if !rows::move_on(
-                    tx,
-                    artifact.number,
-                    artifact.state,
-                    ArtifactState::Deleted,
-                    now,
-                )
-                .await?
-                {
+                let (from, to) = (artifact.state, ArtifactState::Deleted);
+                if !rows::move_on(tx, as_of, artifact.number, from, to).await? {
                     return Err(Error::Conflict(
                         "the artifact has just changed; look at it again".into(),
                     ));
@@ -194,7 +197,7 @@ impl Artifacts {
             scope.action(),
             Resource::job(&build.project, build.pk, job.pk),
         )?;
-        let found = self.newest(job, path).await?;
+        let found = self.newest(job, path, ArtifactState::Finished).await?;
         let artifact = found.ok_or_else(|| absent(who, What::Artifact))?;
         self.delete(who, artifact.id, scope).await
     }
@@ -206,10 +209,11 @@ impl Artifacts {
         id: ArtifactId,
         action: Action,
     ) -> Result<(Artifact, Build)> {
+        let as_of = self.0.as_of_now();
         let found = self
             .0
             .database
-            .read(async move |tx| match rows::by_id(tx, id).await? {
+            .read(async move |tx| match rows::by_id(tx, as_of, id).await? {
                 Some(artifact) => Ok(builds::by_pk(tx, artifact.build_pk)
                     .await?
                     .map(|build| (artifact, build))),
@@ -275,6 +279,7 @@ impl ArtifactFilter {
 /// looked at a batch at a time.
 async fn matching_after(
     tx: &mut Tx,
+    as_of: AsOf,
     conditions: &Conditions,
     pattern: &str,
     mut cursor: Option<Cursor>,
@@ -282,7 +287,7 @@ async fn matching_after(
 ) -> Result<Vec<Artifact>> {
     let mut found = Vec::new();
     loop {
-        let batch = rows::after(tx, conditions, cursor, MATCHING_BATCH).await?;
+        let batch = rows::after(tx, as_of, conditions, cursor, MATCHING_BATCH).await?;
         let is_last = batch.len() < MATCHING_BATCH as usize;
         cursor = batch.last().map(Artifact::cursor);
         let room = limit as usize - found.len();

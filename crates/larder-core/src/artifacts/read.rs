@@ -45,7 +45,8 @@ impl Artifacts {
         finished(artifact)
     }
 
-    /// The newest finished artifact of a node under that path or alias, for reading.
+    /// The newest finished artifact of a node under that path or alias, for reading; [`Error::Expired`] if the
+    /// retention of all of them is over.
     pub async fn readable_by_path(
         &self,
         who: &Principal,
@@ -58,19 +59,29 @@ impl Artifacts {
             Action::ReadArtifacts,
             Resource::job(&build.project, build.pk, job.pk),
         )?;
-        let found = self.newest(job, path).await?;
+        let found = match self.newest(job, path, ArtifactState::Finished).await? {
+            Some(artifact) => Some(artifact),
+            None => self.newest(job, path, ArtifactState::Expired).await?,
+        };
         finished(found.ok_or_else(|| absent(who, What::Artifact))?)
     }
 
-    /// The newest finished artifact of a node under that path or alias.
-    pub(super) async fn newest(&self, job: &Job, path: &str) -> Result<Option<Artifact>> {
-        let (pk, wanted) = (job.pk, path.to_owned());
+    /// The newest artifact of a node in that state under that path or alias.
+    pub(super) async fn newest(
+        &self,
+        job: &Job,
+        path: &str,
+        state: ArtifactState,
+    ) -> Result<Option<Artifact>> {
+        let (as_of, pk, wanted) = (self.0.as_of_now(), job.pk, path.to_owned());
         self.0
             .database
-            .read(async move |tx| match rows::newest(tx, pk, &wanted).await? {
-                Some(artifact) => Ok(Some(artifact)),
-                None => rows::newest_by_alias(tx, pk, &wanted).await,
-            })
+            .read(
+                async move |tx| match rows::newest(tx, as_of, pk, &wanted, state).await? {
+                    Some(artifact) => Ok(Some(artifact)),
+                    None => rows::newest_by_alias(tx, as_of, pk, &wanted, state).await,
+                },
+            )
             .await
     }
 
@@ -98,6 +109,7 @@ impl Artifacts {
         let principal = match claim.subject {
             Subject::Operator => Principal::Operator,
             Subject::Token(id) => Access(self.0.clone()).principal_of_token(id).await?,
+            Subject::Session(id) => Access(self.0.clone()).principal_of_session(id).await?,
         };
         // Whoever holds the link learns no more than that it does not work any more.
         let readable = self.readable(&principal, ArtifactId(claim.target)).await;

@@ -4,6 +4,7 @@
 //! folder; only then may a row name them. A failed sync means that the bytes are lost: the file is removed and never
 //! synced again.
 
+use crate::blobs::folder::sync_folder;
 use crate::blobs::hashing::Hasher;
 use crate::blobs::local_read::FileChain;
 use crate::blobs::{ByteStream, Incoming, Pending, Written, pieces};
@@ -55,12 +56,6 @@ impl LocalBlobs {
             }
         }
         sync_folder(root)?;
-        if let Some(parent) = root
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-        {
-            sync_folder(parent)?;
-        }
         Ok(Self(Arc::new(Folder {
             root: root.to_owned(),
             pending: Mutex::default(),
@@ -328,12 +323,6 @@ fn written(pending: PendingFile, digests: Digests) -> Written {
         digests,
         pending: Pending::Local(pending),
     }
-}
-
-fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .context("sync a folder of blobs")
 }
 
 async fn blocking<T: Send + 'static>(

@@ -1,12 +1,14 @@
 //! Every byte of every blob. A key is fresh for each write and never used again; what a user called a file is never
 //! part of it. `Ok` from [`BlobStore::write`] means that the bytes survive a power cut under the key.
 
+mod folder;
 mod hashing;
 mod local;
 mod local_read;
 mod memory;
 mod stream;
 
+pub(crate) use folder::sync_folder;
 pub(crate) use local::LocalBlobs;
 pub use stream::{ByteStream, Incoming};
 

@@ -108,6 +108,21 @@ pub(crate) async fn sign_in_link(
     .await
 }
 
+/// Uses up a link that is still good: the same as [`sign_in_link`], once.
+pub(crate) async fn use_sign_in_link(
+    tx: &mut Tx,
+    secret: &[u8],
+    now: Timestamp,
+) -> Result<Option<(i64, String)>> {
+    tx.first(
+        "UPDATE sign_in_link SET used_at = ?2 WHERE secret = ?1 AND used_at IS NULL AND expires_at > ?2
+         RETURNING account_pk, path",
+        &[secret.into(), now.into()],
+        |row| Ok((row.int(0)?, row.text(1)?)),
+    )
+    .await
+}
+
 fn user(row: &Row<'_>) -> Result<User> {
     Ok(User {
         pk: row.int(0)?,

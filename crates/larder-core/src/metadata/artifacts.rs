@@ -9,11 +9,49 @@ use crate::model::{
 };
 use std::fmt::Write as _;
 
-const SELECT: &str = "SELECT artifact.pk, artifact.id, artifact.job_pk, artifact.build_pk, job.id, job.node_index,
-        job.number, build.id, build.number, artifact.path, artifact.alias, artifact.absolute_path, artifact.state,
-        artifact.size, artifact.sha1, artifact.sha256, artifact.content_type, artifact.created_at,
+/// The state of an artifact as of ?1, where ?2 days are the retention of projects without one of their own. A row says
+/// `finished` until the sweeper comes by and `new` until its lease is noticed to have ended, so nothing but the sweeper
+/// reads the bare column.
+macro_rules! state {
+    () => {
+        "CASE WHEN artifact.state = 'finished'
+                AND artifact.finished_at <= ?1 - NULLIF(COALESCE(project.retention_days, ?2), 0) * 86400000 THEN 'expired'
+            WHEN artifact.state = 'new' AND artifact.deadline_at <= ?1 THEN 'error'
+            ELSE artifact.state END"
+    };
+}
+
+/// [`state!`] as a word of statements.
+const STATE: &str = state!();
+
+/// Artifacts with their states; ?1 and ?2 are those of [`AsOf::values`].
+const SELECT: &str = concat!(
+    "SELECT artifact.pk, artifact.id, artifact.job_pk, artifact.build_pk, job.id, job.node_index,
+        job.number, build.id, build.number, artifact.path, artifact.alias, artifact.absolute_path, ",
+    state!(),
+    ", artifact.size, artifact.sha1, artifact.sha256, artifact.content_type, artifact.created_at,
         artifact.finished_at, artifact.blob_pk
-    FROM artifact JOIN job ON job.pk = artifact.job_pk JOIN build ON build.pk = artifact.build_pk";
+    FROM artifact JOIN job ON job.pk = artifact.job_pk JOIN build ON build.pk = artifact.build_pk
+        JOIN project ON project.pk = artifact.project_pk"
+);
+
+/// What the state of an artifact hangs on beside its row and its project's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AsOf {
+    /// The time for which the state is asked.
+    pub(crate) now: Timestamp,
+    /// Retention of projects that have none of their own; 0 for no end.
+    pub(crate) retention_days: u32,
+}
+
+impl AsOf {
+    /// Values ?1 and ?2 of every statement that asks for a state, with the further ones.
+    fn values<const N: usize>(self, further: [Value; N]) -> Vec<Value> {
+        let mut values = vec![self.now.into(), self.retention_days.into()];
+        values.extend(further);
+        values
+    }
+}
 
 /// Whose artifacts a list holds.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +66,7 @@ pub(crate) enum Of {
 #[derive(Clone, Debug)]
 pub(crate) struct Conditions {
     pub(crate) of: Of,
+    /// One or more.
     pub(crate) states: Vec<ArtifactState>,
     /// An exact path.
     pub(crate) path: Option<String>,
@@ -67,36 +106,44 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-pub(crate) async fn by_id(tx: &mut Tx, id: ArtifactId) -> Result<Option<Artifact>> {
+pub(crate) async fn by_id(tx: &mut Tx, as_of: AsOf, id: ArtifactId) -> Result<Option<Artifact>> {
     tx.first(
-        &format!("{SELECT} WHERE artifact.id = ?1"),
-        &[id.to_string().into()],
+        &format!("{SELECT} WHERE artifact.id = ?3"),
+        &as_of.values([id.to_string().into()]),
         artifact,
     )
     .await
 }
 
-/// The newest finished artifact of that path in a node.
-pub(crate) async fn newest(tx: &mut Tx, job: i64, path: &str) -> Result<Option<Artifact>> {
-    newest_where(tx, "artifact.path = ?2", job, path).await
+/// The newest artifact of that path and in that state in a node.
+pub(crate) async fn newest(
+    tx: &mut Tx,
+    as_of: AsOf,
+    job: i64,
+    path: &str,
+    state: ArtifactState,
+) -> Result<Option<Artifact>> {
+    newest_where(tx, as_of, "artifact.path = ?4", job, path, state).await
 }
 
-/// The newest finished artifact of that alias in a node.
+/// The newest artifact of that alias and in that state in a node.
 pub(crate) async fn newest_by_alias(
     tx: &mut Tx,
+    as_of: AsOf,
     job: i64,
     alias: &str,
+    state: ArtifactState,
 ) -> Result<Option<Artifact>> {
-    newest_where(tx, "artifact.alias = ?2", job, alias).await
+    newest_where(tx, as_of, "artifact.alias = ?4", job, alias, state).await
 }
 
 /// Finished artifacts of a node by path; of equal paths only the newest.
-pub(crate) async fn by_path(tx: &mut Tx, job: i64) -> Result<Vec<Artifact>> {
+pub(crate) async fn by_path(tx: &mut Tx, as_of: AsOf, job: i64) -> Result<Vec<Artifact>> {
     // The order of the index, so that nothing is sorted.
     let sql = format!(
-        "{SELECT} WHERE artifact.job_pk = ?1 AND artifact.state = 'finished' ORDER BY artifact.path, artifact.pk"
+        "{SELECT} WHERE artifact.job_pk = ?3 AND {STATE} = 'finished' ORDER BY artifact.path, artifact.pk"
     );
-    let mut artifacts = tx.all(&sql, &[job.into()], artifact).await?;
+    let mut artifacts = tx.all(&sql, &as_of.values([job.into()]), artifact).await?;
     artifacts.dedup_by(|newer, kept| {
         let is_same = newer.path == kept.path;
         if is_same {
@@ -110,10 +157,11 @@ pub(crate) async fn by_path(tx: &mut Tx, job: i64) -> Result<Vec<Artifact>> {
 /// A page in order of creation.
 pub(crate) async fn page(
     tx: &mut Tx,
+    as_of: AsOf,
     conditions: &Conditions,
     offset: Offset,
 ) -> Result<Vec<Artifact>> {
-    let (clause, mut values) = conditions.clause();
+    let (clause, mut values) = conditions.clause(as_of);
     values.push(offset.limit.into());
     values.push(offset.skip.into());
     let sql = format!(
@@ -127,11 +175,12 @@ pub(crate) async fn page(
 /// At most `limit` artifacts after a place, in order of creation.
 pub(crate) async fn after(
     tx: &mut Tx,
+    as_of: AsOf,
     conditions: &Conditions,
     cursor: Option<Cursor>,
     limit: u32,
 ) -> Result<Vec<Artifact>> {
-    let (mut clause, mut values) = conditions.clause();
+    let (mut clause, mut values) = conditions.clause(as_of);
     if let Some(cursor) = cursor {
         values.push(cursor.created_at.into());
         values.push(cursor.number.into());
@@ -150,9 +199,11 @@ pub(crate) async fn after(
 }
 
 /// How many artifacts hold the conditions.
-pub(crate) async fn count(tx: &mut Tx, conditions: &Conditions) -> Result<u64> {
-    let (clause, values) = conditions.clause();
-    let sql = format!("SELECT COUNT(*) FROM artifact WHERE {clause}");
+pub(crate) async fn count(tx: &mut Tx, as_of: AsOf, conditions: &Conditions) -> Result<u64> {
+    let (clause, values) = conditions.clause(as_of);
+    let sql = format!(
+        "SELECT COUNT(*) FROM artifact JOIN project ON project.pk = artifact.project_pk WHERE {clause}"
+    );
     let count = tx.one(&sql, &values, |row| row.int(0)).await?;
     Ok(u64::try_from(count).unwrap_or(0))
 }
@@ -163,7 +214,7 @@ pub(crate) async fn finish(tx: &mut Tx, artifact: &Artifact) -> Result<bool> {
         .execute(
             "UPDATE artifact SET state = 'finished', blob_pk = ?2, size = ?3, sha1 = ?4, sha256 = ?5, finished_at = ?6,
                 deadline_at = NULL
-             WHERE pk = ?1 AND state = 'new'",
+             WHERE pk = ?1 AND state = 'new' AND deadline_at > ?6",
             &[
                 artifact.number.into(),
                 artifact.blob_pk.into(),
@@ -180,18 +231,17 @@ pub(crate) async fn finish(tx: &mut Tx, artifact: &Artifact) -> Result<bool> {
 /// Moves an artifact on from one state to another; `false` if it was not in the first.
 pub(crate) async fn move_on(
     tx: &mut Tx,
+    as_of: AsOf,
     pk: i64,
     from: ArtifactState,
     to: ArtifactState,
-    now: Timestamp,
 ) -> Result<bool> {
-    let changed = tx
-        .execute(
-            "UPDATE artifact SET state = ?3, ended_at = ?4, deadline_at = NULL WHERE pk = ?1 AND state = ?2",
-            &[pk.into(), from.word().into(), to.word().into(), now.into()],
-        )
-        .await?;
-    Ok(changed == 1)
+    let sql = format!(
+        "UPDATE artifact SET state = ?5, ended_at = ?1, deadline_at = NULL
+         WHERE pk = ?3 AND EXISTS (SELECT 1 FROM project WHERE project.pk = artifact.project_pk AND {STATE} = ?4)"
+    );
+    let values = as_of.values([pk.into(), from.word().into(), to.word().into()]);
+    Ok(tx.execute(&sql, &values).await? == 1)
 }
 
 /// Announced artifacts whose bytes did not come in time become `error`; how many.
@@ -204,33 +254,87 @@ pub(crate) async fn fail_overdue(tx: &mut Tx, now: Timestamp) -> Result<u64> {
     .await
 }
 
-/// Finished artifacts after a row, for a pass over all of them.
-pub(crate) async fn finished_after(tx: &mut Tx, pk: i64, limit: u32) -> Result<Vec<Artifact>> {
+/// An artifact whose row still says `finished` after its retention.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Due {
+    pub(crate) pk: i64,
+    pub(crate) build_pk: i64,
+    pub(crate) job_pk: i64,
+    pub(crate) blob_pk: Option<i64>,
+    pub(crate) bytes: i64,
+}
+
+/// Artifacts past their retention whose rows do not say so yet. The bare columns are compared, and SQLite takes the
+/// tables of a `CROSS JOIN` in the order written, so that the index answers for each project.
+const DUE: &str = "FROM project CROSS JOIN artifact
+    WHERE artifact.project_pk = project.pk AND artifact.state = 'finished'
+        AND artifact.finished_at <= ?1 - NULLIF(COALESCE(project.retention_days, ?2), 0) * 86400000";
+
+/// Some of the artifacts that are past their retention and not yet noted as expired.
+pub(crate) async fn due(tx: &mut Tx, as_of: AsOf, limit: u32) -> Result<Vec<Due>> {
     let sql = format!(
-        "{SELECT} WHERE artifact.state = 'finished' AND artifact.pk > ?1 ORDER BY artifact.pk LIMIT ?2"
+        "SELECT artifact.pk, artifact.build_pk, artifact.job_pk, artifact.blob_pk, artifact.size {DUE} LIMIT ?3"
     );
-    tx.all(&sql, &[pk.into(), limit.into()], artifact).await
+    tx.all(&sql, &as_of.values([limit.into()]), |row| {
+        Ok(Due {
+            pk: row.int(0)?,
+            build_pk: row.int(1)?,
+            job_pk: row.int(2)?,
+            blob_pk: row.int_or_none(3)?,
+            bytes: row.int_or_none(4)?.unwrap_or(0),
+        })
+    })
+    .await
+}
+
+/// How many artifacts are past their retention and not yet noted as expired, and their bytes.
+pub(crate) async fn due_in_all(tx: &mut Tx, as_of: AsOf) -> Result<(i64, i64)> {
+    let sql = format!("SELECT COUNT(*), CAST(COALESCE(SUM(artifact.size), 0) AS BIGINT) {DUE}");
+    let values = as_of.values([]);
+    tx.one(&sql, &values, |row| Ok((row.int(0)?, row.int(1)?)))
+        .await
+}
+
+/// Notes that an artifact is past its retention.
+pub(crate) async fn expire(tx: &mut Tx, pk: i64, now: Timestamp) -> Result<()> {
+    tx.execute(
+        "UPDATE artifact SET state = 'expired', ended_at = ?2 WHERE pk = ?1",
+        &[pk.into(), now.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Finished artifacts after a row, for a pass over all of them.
+pub(crate) async fn finished_after(
+    tx: &mut Tx,
+    as_of: AsOf,
+    pk: i64,
+    limit: u32,
+) -> Result<Vec<Artifact>> {
+    let sql = format!(
+        "{SELECT} WHERE {STATE} = 'finished' AND artifact.pk > ?3 ORDER BY artifact.pk LIMIT ?4"
+    );
+    let values = as_of.values([pk.into(), limit.into()]);
+    tx.all(&sql, &values, artifact).await
 }
 
 impl Conditions {
-    fn clause(&self) -> (String, Vec<Value>) {
+    fn clause(&self, as_of: AsOf) -> (String, Vec<Value>) {
         let (column, pk) = match self.of {
             Of::Build(pk) => ("artifact.build_pk", pk),
             Of::Job(pk) => ("artifact.job_pk", pk),
         };
-        let mut values: Vec<Value> = vec![pk.into()];
-        let mut clause = format!("{column} = ?1");
-        if !self.states.is_empty() {
-            let places: Vec<_> = self
-                .states
-                .iter()
-                .map(|state| {
-                    values.push(state.word().into());
-                    format!("?{}", values.len())
-                })
-                .collect();
-            let _ = write!(clause, " AND artifact.state IN ({})", places.join(", "));
-        }
+        let mut values = as_of.values([pk.into()]);
+        let places: Vec<_> = self
+            .states
+            .iter()
+            .map(|state| {
+                values.push(state.word().into());
+                format!("?{}", values.len())
+            })
+            .collect();
+        let mut clause = format!("{column} = ?3 AND {STATE} IN ({})", places.join(", "));
         if let Some(path) = &self.path {
             values.push(path.as_str().into());
             let _ = write!(clause, " AND artifact.path = ?{}", values.len());
@@ -241,15 +345,18 @@ impl Conditions {
 
 async fn newest_where(
     tx: &mut Tx,
+    as_of: AsOf,
     condition: &str,
     job: i64,
     name: &str,
+    state: ArtifactState,
 ) -> Result<Option<Artifact>> {
     let sql = format!(
-        "{SELECT} WHERE artifact.job_pk = ?1 AND {condition} AND artifact.state = 'finished'
+        "{SELECT} WHERE artifact.job_pk = ?3 AND {condition} AND {STATE} = ?5
             ORDER BY artifact.pk DESC LIMIT 1"
     );
-    tx.first(&sql, &[job.into(), name.into()], artifact).await
+    let values = as_of.values([job.into(), name.into(), state.word().into()]);
+    tx.first(&sql, &values, artifact).await
 }
 
 fn artifact(row: &Row<'_>) -> Result<Artifact> {

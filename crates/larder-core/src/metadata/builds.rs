@@ -156,6 +156,12 @@ pub(crate) async fn add_to_counts(
     Ok(())
 }
 
+/// Bytes of the artifacts of all builds, equal content counted as often as it is kept.
+pub(crate) async fn bytes_in_all(tx: &mut Tx) -> Result<i64> {
+    let sql = "SELECT CAST(COALESCE(SUM(total_bytes), 0) AS BIGINT) FROM build";
+    tx.one(sql, &[], |row| row.int(0)).await
+}
+
 impl Conditions {
     fn clause(&self) -> (String, Vec<Value>) {
         let mut parts = Vec::new();

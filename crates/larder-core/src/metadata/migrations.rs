@@ -6,7 +6,12 @@ use crate::metadata::sqlite_fault::failed;
 use rusqlite::Connection;
 
 /// Every migration in order; a store remembers how many it has seen.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_store.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_store.sql"),
+    include_str!("../../migrations/0002_sessions.sql"),
+    include_str!("../../migrations/0003_retention.sql"),
+    include_str!("../../migrations/0004_lists.sql"),
+];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     let version: i64 = connection

@@ -12,10 +12,14 @@ pub(crate) mod artifacts;
 pub(crate) mod audit;
 pub(crate) mod blobs;
 pub(crate) mod builds;
+pub(crate) mod instance;
 pub(crate) mod jobs;
 pub(crate) mod migrations;
 pub(crate) mod organizations;
+#[cfg(test)]
+mod plans;
 pub(crate) mod projects;
+pub(crate) mod sessions;
 pub(crate) mod sqlite;
 mod sqlite_fault;
 pub(crate) mod steps;

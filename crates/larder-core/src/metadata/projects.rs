@@ -1,13 +1,12 @@
 //! Projects, and the counters that number their builds and jobs.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metadata::organizations::{self, organization_at};
 use crate::metadata::{Row, Tx, Value};
-use crate::model::{Project, ProjectId, ProjectSlug};
+use crate::model::{Project, ProjectId, ProjectSlug, Retention};
 
 /// Columns of a project and its organization, in the order that [`project_at`] reads.
-pub(crate) const COLUMNS: &str =
-    "project.pk, project.id, project.name, project.public_at, project.created_at";
+pub(crate) const COLUMNS: &str = "project.pk, project.id, project.name, project.public_at, project.retention_days, project.created_at";
 /// How a project finds its organization.
 pub(crate) const JOIN: &str = "JOIN organization ON organization.pk = project.organization_pk";
 
@@ -88,6 +87,25 @@ pub(crate) async fn next_job(tx: &mut Tx, project: i64) -> Result<i64> {
     .await
 }
 
+/// Sets how long finished artifacts of a project are kept.
+pub(crate) async fn set_retention(tx: &mut Tx, project: i64, retention: Retention) -> Result<()> {
+    tx.execute(
+        "UPDATE project SET retention_days = ?2 WHERE pk = ?1",
+        &[project.into(), retention.to_stored().into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Whether artifacts of any project expire, where `of_instance` days are the retention of those without one of their own.
+pub(crate) async fn any_retention(tx: &mut Tx, of_instance: u32) -> Result<bool> {
+    let sql = "SELECT 1 FROM project WHERE COALESCE(retention_days, ?1) <> 0 LIMIT 1";
+    let found = tx
+        .first(sql, &[of_instance.into()], |row| row.int(0))
+        .await?;
+    Ok(found.is_some())
+}
+
 /// Reads the columns of a project and its organization that begin at `first`.
 pub(crate) fn project_at(row: &Row<'_>, first: usize) -> Result<Project> {
     Ok(Project {
@@ -95,9 +113,16 @@ pub(crate) fn project_at(row: &Row<'_>, first: usize) -> Result<Project> {
         id: row.parsed(first + 1, ProjectId::parse)?,
         name: row.text(first + 2)?,
         public_at: row.time_or_none(first + 3)?,
-        created_at: row.time(first + 4)?,
-        organization: organization_at(row, first + 5)?,
+        retention: retention_at(row, first + 4)?,
+        created_at: row.time(first + 5)?,
+        organization: organization_at(row, first + 6)?,
     })
+}
+
+fn retention_at(row: &Row<'_>, column: usize) -> Result<Retention> {
+    let damaged = |error| Error::internal("read a stored retention", error);
+    let days = row.int_or_none(column)?.map(u32::try_from).transpose();
+    Ok(Retention::from_stored(days.map_err(damaged)?))
 }
 
 async fn one(tx: &mut Tx, condition: &str, values: &[Value]) -> Result<Option<Project>> {

@@ -21,6 +21,8 @@ const QUEUE_MAX: usize = 4_096;
 const GROUP_MAX: usize = 1_024;
 /// Idle read connections that are kept.
 const READERS_MAX: usize = 16;
+/// Exit code of a process that could not learn whether its last commit is durable.
+const UNKNOWN_COMMIT: i32 = 74;
 /// Statements that a connection keeps prepared; there are fewer.
 const STATEMENTS_MAX: usize = 256;
 /// How long a statement waits for another process before it gives up.
@@ -221,7 +223,7 @@ fn write_group(tx: &mut Tx, group: Vec<Work>) {
         answers.push(outcome.answer);
     }
     let committed = match broken {
-        None => execute(tx.sqlite_connection(), "COMMIT", &[]).map(drop),
+        None => commit(tx),
         Some(error) => Err(error),
     };
     if committed.is_err() && !tx.sqlite_connection().is_autocommit() {
@@ -234,6 +236,18 @@ fn write_group(tx: &mut Tx, group: Vec<Work>) {
                 .as_ref()
                 .map_or(Ok(()), |error| Err(same_fault(error))),
         );
+    }
+}
+
+/// Commits with a sync. After a failed write or sync nobody knows what is on the disk: rows could come back at the next
+/// start whose bytes were given up meanwhile. So the process ends, answers nobody, and the next start finds out.
+fn commit(tx: &Tx) -> Result<()> {
+    match execute(tx.sqlite_connection(), "COMMIT", &[]) {
+        Err(Error::Internal { source, .. }) => {
+            tracing::error!(%source, "commit; the process ends so that its next start finds what is durable");
+            std::process::exit(UNKNOWN_COMMIT);
+        }
+        other => other.map(drop),
     }
 }
 

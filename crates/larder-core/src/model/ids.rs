@@ -44,6 +44,8 @@ id!(/// Names an organization.
     OrganizationId);
 id!(/// Names a project.
     ProjectId);
+id!(/// Names a browser's session; not its secret.
+    SessionId);
 id!(/// Names a token; not its secret.
     TokenId);
 id!(/// Names a user.

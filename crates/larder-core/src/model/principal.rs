@@ -1,7 +1,7 @@
 //! Who asks.
 
 use crate::clock::Timestamp;
-use crate::model::{Role, Scope, Scopes, TokenId, UserId};
+use crate::model::{Role, Scope, Scopes, SessionId, TokenId, UserId};
 
 /// A person with an account.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub enum Principal {
     Operator,
     /// Somebody without a token.
     Anonymous,
-    /// A user, through one of the user's tokens.
+    /// A user, through one of the user's tokens or a browser's session.
     User(Box<UserPrincipal>),
     /// One running job.
     Job(JobPrincipal),
@@ -37,16 +37,38 @@ pub struct UserPrincipal {
     pub user: User,
     /// The user's roles.
     pub grants: Vec<Grant>,
-    /// The token that speaks for the user.
-    pub token: TokenFacts,
+    /// What speaks for the user.
+    pub credential: Credential,
     /// The only project that the token reaches; `None` for all of the user's.
     pub(crate) only_project: Option<i64>,
 }
 
+/// What speaks for a user.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// A token, with the scopes that it carries.
+    Token(TokenFacts),
+    /// A browser in which the user signed in: it carries every scope.
+    Session(SessionId),
+}
+
 impl UserPrincipal {
-    /// Whether the token speaks for the user everywhere and not for one project only.
+    /// Whether the user is meant everywhere and not for one project only.
     pub fn is_personal(&self) -> bool {
         self.only_project.is_none()
+    }
+
+    /// Whether what speaks for the user carries the scope.
+    pub fn has_scope(&self, scope: Scope) -> bool {
+        match &self.credential {
+            Credential::Token(token) => token.scopes.allow(scope),
+            Credential::Session(_) => true,
+        }
+    }
+
+    /// Whether it is this user, with all that the user may do: only then may the user's own account be changed.
+    pub(crate) fn is_wholly(&self, name: &str) -> bool {
+        self.user.name == name && self.is_personal() && self.has_scope(Scope::Admin)
     }
 }
 
@@ -94,12 +116,12 @@ pub struct JobPrincipal {
 }
 
 impl Principal {
-    /// Whether the principal's token carries the scope; a job's token carries none.
+    /// Whether what the principal came with carries the scope; a job's token carries none.
     pub fn has_scope(&self, scope: Scope) -> bool {
         match self {
             Self::Operator => true,
             Self::Anonymous | Self::Job(_) => false,
-            Self::User(user) => user.token.scopes.allow(scope),
+            Self::User(user) => user.has_scope(scope),
         }
     }
 
@@ -114,9 +136,20 @@ impl Principal {
     /// The token behind it, if there is one.
     pub fn token(&self) -> Option<&TokenFacts> {
         match self {
-            Self::User(user) => Some(&user.token),
+            Self::User(user) => match &user.credential {
+                Credential::Token(token) => Some(token),
+                Credential::Session(_) => None,
+            },
             Self::Job(job) => Some(&job.token),
             Self::Operator | Self::Anonymous => None,
+        }
+    }
+
+    /// The browser's session behind it, if there is one.
+    pub fn session(&self) -> Option<SessionId> {
+        match &self.user()?.credential {
+            Credential::Session(id) => Some(*id),
+            Credential::Token(_) => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::model::{OrganizationId, ProjectId};
+use std::num::NonZeroU32;
 
 /// Where a project's code lives.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -142,6 +143,68 @@ pub struct Organization {
     pub created_at: Timestamp,
 }
 
+/// How long the finished artifacts of a project are kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Retention {
+    /// As the instance says.
+    OfInstance,
+    /// Without an end, whatever the instance says.
+    Forever,
+    /// So many days from their completion.
+    Days(NonZeroU32),
+}
+
+impl Retention {
+    /// Most days that can be set: a hundred years.
+    pub const DAYS_MAX: u32 = 36_500;
+
+    /// Reads a number of days, `none` for no end, or `default` for what the instance says.
+    pub fn parse(text: &str) -> Result<Self> {
+        let days = || {
+            let days = text.parse().ok().filter(|days| *days <= Self::DAYS_MAX);
+            days.and_then(NonZeroU32::new).map(Self::Days)
+        };
+        match text {
+            "none" => Ok(Self::Forever),
+            "default" => Ok(Self::OfInstance),
+            _ => days().ok_or_else(|| {
+                let most = Self::DAYS_MAX;
+                let reason = format!("`{text}` is none of 1 to {most} days, `none` or `default`");
+                Error::invalid("retention", reason)
+            }),
+        }
+    }
+
+    /// What a row says: days, 0 for no end, nothing for what the instance says.
+    pub(crate) fn to_stored(self) -> Option<u32> {
+        match self {
+            Self::OfInstance => None,
+            Self::Forever => Some(0),
+            Self::Days(days) => Some(days.get()),
+        }
+    }
+
+    /// Reads what a row says.
+    pub(crate) fn from_stored(days: Option<u32>) -> Self {
+        match days.map(NonZeroU32::new) {
+            None => Self::OfInstance,
+            Some(None) => Self::Forever,
+            Some(Some(days)) => Self::Days(days),
+        }
+    }
+}
+
+impl std::fmt::Display for Retention {
+    /// As [`Retention::parse`] reads it.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::OfInstance => formatter.write_str("default"),
+            Self::Forever => formatter.write_str("none"),
+            Self::Days(days) => write!(formatter, "{days}"),
+        }
+    }
+}
+
 /// What builds belong to.
 #[derive(Clone, Debug)]
 pub struct Project {
@@ -155,6 +218,8 @@ pub struct Project {
     pub name: String,
     /// When it became readable by all; `None` for a private one.
     pub public_at: Option<Timestamp>,
+    /// How long its finished artifacts are kept.
+    pub retention: Retention,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -173,6 +238,18 @@ impl Project {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn retention_is_days_none_or_the_default() {
+        for text in ["1", "36500", "none", "default"] {
+            let retention = Retention::parse(text).unwrap();
+            assert_eq!(retention.to_string(), text);
+            assert_eq!(Retention::from_stored(retention.to_stored()), retention);
+        }
+        for wrong in ["0", "-1", "36501", "4294967297", "", "1.5", "never"] {
+            assert!(Retention::parse(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn slugs_have_three_plain_parts() {

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod audit;
 mod damage;
 mod jobs;
 mod keeping;
 mod latest;
 mod links;
+mod retention;
 mod support;

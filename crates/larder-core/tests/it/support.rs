@@ -17,8 +17,27 @@ pub(crate) struct TestStore {
 
 impl TestStore {
     pub(crate) fn open() -> Self {
+        Self::open_with(|_| ())
+    }
+
+    pub(crate) fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(Timestamp(1_800_000_000_000));
+        let mut settings = Settings::in_folder(folder.path());
+        change(&mut settings);
+        let larder = Larder::open(settings, clock.clone()).unwrap();
+        Self {
+            larder,
+            clock,
+            folder,
+        }
+    }
+
+    /// Closes the store and opens it again, with its default settings, at another time.
+    pub(crate) fn reopen_at(self, now: Timestamp) -> Self {
+        let Self { larder, folder, .. } = self;
+        drop(larder);
+        let clock = Clock::manual(now);
         let larder = Larder::open(Settings::in_folder(folder.path()), clock.clone()).unwrap();
         Self {
             larder,

@@ -7,7 +7,7 @@ pub use socket::{AdminSocket, ask};
 
 use larder_core::clock::Timestamp;
 use larder_core::model::{
-    Principal, Project, ProjectSlug, Role, Scope, Scopes, TokenFacts, TokenId, User,
+    Principal, Project, ProjectSlug, Retention, Role, Scope, Scopes, TokenFacts, TokenId, User,
 };
 use larder_core::{CheckReport, Error, Larder, NewTokenRequest, Result, Swept};
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,13 @@ pub enum AdminRequest {
     },
     /// Lists projects.
     ListProjects,
+    /// Sets how long finished artifacts of a project are kept.
+    SetRetention {
+        /// Where.
+        project: String,
+        /// A number of days, `none` for no end, `default` for what the settings say.
+        retention: String,
+    },
     /// Gives a user a role on a project.
     Grant {
         /// Who.
@@ -75,6 +82,8 @@ pub enum AdminRequest {
         /// Its id.
         id: String,
     },
+    /// Lets go of the brake that holds a sweep which would expire too much, or by a clock that jumped.
+    ResumeRetention,
     /// Compares rows and bytes.
     Check,
     /// Frees what nothing needs any more.
@@ -89,16 +98,46 @@ pub enum AdminAnswer {
     Done,
     /// A secret that is shown this once.
     Secret(String),
+    /// A secret that signs a user in once.
+    SignInSecret(String),
     /// Users by name.
     Users(Vec<UserLine>),
     /// Projects by slug.
     Projects(Vec<ProjectLine>),
     /// Tokens, newest first.
     Tokens(Vec<TokenLine>),
+    /// How many artifacts expired.
+    Expired(u64),
     /// What a check found.
     Checked(CheckReport),
     /// What a sweep did.
     Swept(Swept),
+}
+
+/// Why an act was not done.
+#[derive(Clone, Debug, Deserialize, Serialize, thiserror::Error)]
+#[error("{message}")]
+pub struct AdminRefusal {
+    /// For people.
+    pub message: String,
+    /// Whether another request would have been right.
+    pub is_usage: bool,
+}
+
+impl From<Error> for AdminRefusal {
+    fn from(error: Error) -> Self {
+        Self {
+            is_usage: matches!(error, Error::Invalid { .. }),
+            message: error.to_string(),
+        }
+    }
+}
+
+impl AdminRequest {
+    /// Whether it may be the first thing that happens to a store; anything else needs one that is there.
+    pub fn makes_a_store(&self) -> bool {
+        matches!(self, Self::CreateUser { .. } | Self::CreateProject { .. })
+    }
 }
 
 /// A user in a list.
@@ -119,6 +158,8 @@ pub struct ProjectLine {
     pub slug: String,
     /// Readable by all.
     pub public: bool,
+    /// Days that finished artifacts are kept, `none` for no end, `default` for what the settings say.
+    pub retention: String,
     /// When it was made.
     pub created_at: String,
 }
@@ -155,19 +196,16 @@ pub async fn perform(larder: &Larder, request: AdminRequest) -> Result<AdminAnsw
         AdminRequest::SignInLink { user, path } => access
             .sign_in_link(OPERATOR, &user, &path)
             .await
-            .map(AdminAnswer::Secret),
-        AdminRequest::CreateProject { slug, public } => {
-            larder
-                .projects
-                .create(OPERATOR, &ProjectSlug::parse(&slug)?, public)
-                .await?;
-            Ok(AdminAnswer::Done)
-        }
+            .map(AdminAnswer::SignInSecret),
+        AdminRequest::CreateProject { slug, public } => create_project(larder, &slug, public).await,
         AdminRequest::ListProjects => {
             let projects = larder.projects.list(OPERATOR, Scope::ReadPipelines).await?;
             Ok(AdminAnswer::Projects(
                 projects.into_iter().map(ProjectLine::from).collect(),
             ))
+        }
+        AdminRequest::SetRetention { project, retention } => {
+            set_retention(larder, &project, &retention).await
         }
         AdminRequest::Grant {
             user,
@@ -203,9 +241,25 @@ pub async fn perform(larder: &Larder, request: AdminRequest) -> Result<AdminAnsw
             ))
         }
         AdminRequest::RevokeToken { id } => revoke_token(larder, &id).await,
+        AdminRequest::ResumeRetention => larder.resume_retention().await.map(AdminAnswer::Expired),
         AdminRequest::Check => larder.check().await.map(AdminAnswer::Checked),
         AdminRequest::CollectGarbage => larder.collect_garbage().await.map(AdminAnswer::Swept),
     }
+}
+
+async fn create_project(larder: &Larder, slug: &str, public: bool) -> Result<AdminAnswer> {
+    let slug = ProjectSlug::parse(slug)?;
+    larder.projects.create(OPERATOR, &slug, public).await?;
+    Ok(AdminAnswer::Done)
+}
+
+async fn set_retention(larder: &Larder, project: &str, retention: &str) -> Result<AdminAnswer> {
+    let (slug, retention) = (ProjectSlug::parse(project)?, Retention::parse(retention)?);
+    larder
+        .projects
+        .set_retention(OPERATOR, &slug, retention)
+        .await?;
+    Ok(AdminAnswer::Done)
 }
 
 async fn issue_token(larder: &Larder, request: NewTokenRequest) -> Result<AdminAnswer> {
@@ -273,6 +327,7 @@ impl From<Project> for ProjectLine {
         Self {
             slug: project.slug().to_string(),
             public: project.public_at.is_some(),
+            retention: project.retention.to_string(),
             created_at: project.created_at.rfc3339(),
         }
     }

@@ -1,7 +1,7 @@
 //! The socket of a running server: one JSON request a connection, ended by closing the writing half; one JSON answer.
 
-use crate::admin::{AdminAnswer, AdminRequest, perform};
-use anyhow::{Context as _, Result, anyhow};
+use crate::admin::{AdminAnswer, AdminRefusal, AdminRequest, perform};
+use anyhow::{Context as _, Result};
 use larder_core::Larder;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,10 @@ impl Drop for AdminSocket {
     fn drop(&mut self) {
         self.task.abort();
         let _ = std::fs::remove_file(&self.path);
+        // A folder that was made for the socket alone is empty now; the data folder never is.
+        if let Some(folder) = self.path.parent() {
+            let _ = std::fs::remove_dir(folder);
+        }
     }
 }
 
@@ -52,9 +56,9 @@ pub async fn ask(path: &Path, request: &AdminRequest) -> Result<AdminAnswer> {
         .read_to_end(&mut answer)
         .await
         .context("read the running server's answer")?;
-    let answer: Result<AdminAnswer, String> =
+    let answer: Result<AdminAnswer, AdminRefusal> =
         serde_json::from_slice(&answer).context("understand the running server's answer")?;
-    answer.map_err(|message| anyhow!(message))
+    Ok(answer?)
 }
 
 async fn accept(listener: UnixListener, larder: Larder) {
@@ -82,13 +86,18 @@ async fn answer(mut stream: UnixStream, larder: &Larder) -> Result<()> {
     tokio::time::timeout(REQUEST_TIMEOUT, limited.read_to_end(&mut request))
         .await
         .context("await a request")??;
-    let answer: Result<AdminAnswer, String> = match serde_json::from_slice(&request) {
-        Ok(request) => perform(larder, request)
-            .await
-            .map_err(|error| error.to_string()),
-        Err(error) => Err(format!(
-            "the running server does not understand this larder's request: {error}"
-        )),
+    if request.is_empty() {
+        // Somebody only asked whether anybody listens.
+        return Ok(());
+    }
+    let answer: Result<AdminAnswer, AdminRefusal> = match serde_json::from_slice(&request) {
+        Ok(request) => perform(larder, request).await.map_err(AdminRefusal::from),
+        Err(error) => Err(AdminRefusal {
+            message: format!(
+                "the running server does not understand this larder's request: {error}"
+            ),
+            is_usage: true,
+        }),
     };
     stream.write_all(&serde_json::to_vec(&answer)?).await?;
     Ok(())

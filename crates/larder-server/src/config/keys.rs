@@ -279,6 +279,14 @@ pub(super) const KEYS: &[Key] = &[
     text("blobs.region", "\"us-east-1\"", "the name of a region", "The S3 region. Not used yet."),
     secret("blobs.access_key", "a text", "The name of the S3 access key. Not used yet."),
     secret("blobs.secret_key", "a text", "The S3 access key. Not used yet."),
+    number(
+        "retention.days",
+        "0",
+        "a whole number of days, from 0 to 36500",
+        "A finished artifact expires so many days after its completion, where `larder admin project retention` says \
+         nothing else for its project. 0: never.",
+    )
+    .within(0, 36_500),
     seconds("retention.job_lease_s", "3600", "A job that is not heard of for so long has timed out. Uploads, output and heartbeats count.",
     ),
     seconds("retention.upload_lease_s", "86400", "An announced upload that has not finished after so long has failed.",

@@ -9,6 +9,7 @@ pub mod hosts;
 pub mod invalid_tokens;
 pub mod request_log;
 pub mod routes;
+pub mod session;
 pub mod state;
 pub mod status;
 pub mod upload;

@@ -38,6 +38,17 @@ impl App {
         self.0.settings.public_url.path()
     }
 
+    /// Scheme, host and port of the public address, as browsers write an origin.
+    pub fn origin(&self) -> &str {
+        let (url, path) = (self.public_url(), self.base_path());
+        url.strip_suffix(path).unwrap_or(url)
+    }
+
+    /// Whether browsers reach the public address through TLS.
+    pub fn is_https(&self) -> bool {
+        self.0.settings.public_url.is_https()
+    }
+
     /// The larder.
     pub fn larder(&self) -> &Larder {
         &self.0.larder

@@ -2,6 +2,7 @@
 
 use crate::http::invalid_tokens::UnknownToken;
 use crate::http::request_log::ErrorDetail;
+use crate::http::session::SignInWanted;
 use axum::http::StatusCode;
 use larder_core::{Error, TokenFault};
 
@@ -37,7 +38,7 @@ pub fn message_of(error: &Error) -> String {
 }
 
 /// Adds what others than the caller need to know of an error: the detail of a fault of ours for the log, `Retry-After`
-/// where trying again helps, and a mark for the limiter of unknown tokens.
+/// where trying again helps, and marks for the limiter of unknown tokens and for browsers in which nobody is signed in.
 pub fn note_detail(error: &Error, response: &mut axum::response::Response) {
     let status = status_of(error);
     if status.is_server_error() {
@@ -53,5 +54,8 @@ pub fn note_detail(error: &Error, response: &mut axum::response::Response) {
     }
     if matches!(error, Error::InvalidToken(TokenFault::Unknown)) {
         response.extensions_mut().insert(UnknownToken);
+    }
+    if matches!(error, Error::Unauthenticated) {
+        response.extensions_mut().insert(SignInWanted);
     }
 }

@@ -16,7 +16,7 @@ pub struct Tls(TlsAcceptor);
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("{key} = {}: cannot be read ({source}); name a PEM file", path.display())]
+    #[error("{key} = {}: cannot be read; name a PEM file", path.display())]
     Unreadable {
         /// The configuration key that names the file.
         key: &'static str,

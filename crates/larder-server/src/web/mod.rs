@@ -1,29 +1,49 @@
 //! Pages for people and probes for machines.
+//!
+//! Pages are written here and need no script: `page.rs` has what they share and the headers they are sent with,
+//! `visitor.rs` who looks at them and what of theirs is believed. The words of the pages are in `templates/`.
 
+mod assets;
+mod build;
+mod build_steps;
+mod format;
 mod health;
+mod page;
+mod projects;
 mod sign_in;
+mod tokens;
+mod visitor;
+
+pub(crate) use page::nothing_here;
 
 use crate::http::routes::Routes;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
 
 /// The routes of pages and probes.
 pub(crate) fn routes() -> Routes {
-    Routes::new(method_not_allowed)
+    Routes::new(page::method_not_allowed)
         .get("/healthz", health::alive)
         .get("/readyz", health::ready)
-        .get("/sign-in/{secret}", sign_in::page)
-}
-
-/// What every address without a route answers.
-pub(crate) async fn nothing_here() -> Response {
-    (StatusCode::NOT_FOUND, "There is nothing at this address.\n").into_response()
-}
-
-fn method_not_allowed() -> Response {
-    (
-        StatusCode::METHOD_NOT_ALLOWED,
-        "This address does not take that method.\n",
-    )
-        .into_response()
+        .get("/assets/larder.css", assets::style)
+        .get("/", projects::home)
+        .get("/{vcs}/{org}/{project}", projects::builds)
+        .get("/{vcs}/{org}/{project}/{number}", build::of_job)
+        .get("/{vcs}/{org}/{project}/builds/{number}", build::artifacts)
+        .get(
+            "/{vcs}/{org}/{project}/builds/{number}/steps",
+            build_steps::steps,
+        )
+        .get(
+            "/{vcs}/{org}/{project}/builds/{number}/steps/{job}/{seq}",
+            build_steps::output,
+        )
+        .get("/sign-in", sign_in::form)
+        .post("/sign-in", sign_in::by_token)
+        .get("/sign-in/{secret}", sign_in::link)
+        .post("/sign-in/{secret}", sign_in::by_link)
+        .post("/sign-out", sign_in::out)
+        .get("/account/api", tokens::moved)
+        .get("/settings/tokens", tokens::list)
+        .post("/settings/tokens", tokens::add)
+        .get("/settings/tokens/new", tokens::form)
+        .post("/settings/tokens/{id}/revoke", tokens::revoke)
 }

@@ -1,7 +1,7 @@
 //! Names made to deceive: each is refused with 400, or comes back byte for byte by the list, its `url` and its path; and
 //! none of them becomes the name of a file.
 
-use crate::larder::support::{PROJECT, TestLarder};
+use crate::support::{DEMO, TestLarder};
 use larder_core::model::Role;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 use serde_json::json;
@@ -410,9 +410,9 @@ struct Target {
 
 impl Target {
     async fn start() -> Self {
-        let test = TestLarder::start().await;
-        let token = test.token("ada", Role::Writer, PROJECT, "admin").await;
-        let builds = format!("/larder/v1/projects/{PROJECT}/builds");
+        let test = TestLarder::with_demo().await;
+        let token = test.member("ada", Role::Writer, DEMO, "admin").await;
+        let builds = format!("/larder/v1/projects/{DEMO}/builds");
         let announced = test
             .post(
                 &token,
@@ -492,7 +492,7 @@ async fn no_name_leaves_the_data_folder_and_each_is_refused_or_comes_back_as_it_
     // Only when all are there: a name must not have taken another's place.
     assert_eq!(target.listed().await, kept.iter().cloned().collect());
     for (name, url) in &urls {
-        let by_url = url.strip_prefix("https://larder.example").unwrap();
+        let by_url = url.strip_prefix("https://larder.test").unwrap();
         let by_path = format!("{}/artifacts/{}", target.job, encoded_path(name));
         for address in [by_url, &by_path] {
             let answer = target.test.get(&target.token, address).await.is(200);

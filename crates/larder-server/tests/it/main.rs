@@ -9,3 +9,7 @@ mod buildkite;
 mod circleci;
 mod hostile_names;
 mod larder;
+mod matrix;
+mod retention;
+mod support;
+mod web;

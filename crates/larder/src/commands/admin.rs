@@ -1,11 +1,15 @@
 //! `larder admin`: works on a stopped server's store, or through the socket of a running one.
 
-use crate::cli::{AdminCommand, ProjectCommand, TokenCommand, UserCommand};
+use crate::cli::{AdminCommand, ProjectCommand, RetentionCommand, TokenCommand, UserCommand};
 use crate::failure::{FAILED, Failure};
-use anyhow::{Context as _, Result, anyhow};
-use larder_server::admin::{AdminAnswer, AdminRequest, ask, perform};
+use anyhow::{Context as _, anyhow};
+use larder_core::{CheckReport, Swept};
+use larder_server::admin::{
+    AdminAnswer, AdminRefusal, AdminRequest, ProjectLine, TokenLine, UserLine, ask, perform,
+};
 use larder_server::config::{Config, Overrides};
 use larder_server::lock::{Locked, StoreLock};
+use larder_server::store_exists;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,17 +25,11 @@ pub(crate) async fn run(
     };
     let config = Config::load(config.as_deref(), &overrides).map_err(Failure::usage)?;
     let strict = matches!(command, AdminCommand::Check { strict: true });
-    let link_to = match &command {
-        AdminCommand::User(UserCommand::Link { .. }) => {
-            config.public_url.as_ref().map(ToString::to_string)
-        }
-        _ => None,
-    };
-    let answer = answer(&config, request(command)).await?;
+    let (answer, url) = answer(&config, request(command)).await?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        say!("{}", serde_json::to_string_pretty(&answer)?);
     } else {
-        print(&answer, link_to.as_deref());
+        print(&answer, &url);
     }
     match answer {
         AdminAnswer::Checked(report)
@@ -66,6 +64,12 @@ fn request(command: AdminCommand) -> AdminRequest {
             AdminRequest::CreateProject { slug, public }
         }
         AdminCommand::Project(ProjectCommand::List) => AdminRequest::ListProjects,
+        AdminCommand::Project(ProjectCommand::Retention { slug, retention }) => {
+            AdminRequest::SetRetention {
+                project: slug,
+                retention,
+            }
+        }
         AdminCommand::Token(TokenCommand::Create {
             user,
             scopes,
@@ -81,18 +85,25 @@ fn request(command: AdminCommand) -> AdminRequest {
         },
         AdminCommand::Token(TokenCommand::List { user }) => AdminRequest::ListTokens { user },
         AdminCommand::Token(TokenCommand::Revoke { id }) => AdminRequest::RevokeToken { id },
+        AdminCommand::Retention(RetentionCommand::Resume) => AdminRequest::ResumeRetention,
         AdminCommand::Check { .. } => AdminRequest::Check,
         AdminCommand::Gc => AdminRequest::CollectGarbage,
     }
 }
 
-async fn answer(config: &Config, request: AdminRequest) -> Result<AdminAnswer> {
-    match StoreLock::take(&config.data)? {
+/// The answer, and where the server is reached: as the running one says, else as it is set to.
+async fn answer(config: &Config, request: AdminRequest) -> Result<(AdminAnswer, String), Failure> {
+    if !request.makes_a_store() && !store_exists(config)? {
+        let data = config.data.display();
+        return Err(Failure::usage(anyhow!(
+            "there is no store in {data}: name another with --data"
+        )));
+    }
+    match StoreLock::take_patiently(&config.data)? {
         Locked::Mine(_lock) => {
             let larder = larder_server::open_store(config)?;
-            perform(&larder, request)
-                .await
-                .map_err(|error| anyhow!("{error}"))
+            let answer = perform(&larder, request).await;
+            Ok((answer.map_err(AdminRefusal::from)?, set_url(config)))
         }
         Locked::Held(owner) => {
             let socket = owner.socket.with_context(|| {
@@ -102,65 +113,95 @@ async fn answer(config: &Config, request: AdminRequest) -> Result<AdminAnswer> {
                     owner.process
                 )
             })?;
-            ask(&socket, &request).await
+            let answer = ask(&socket, &request).await?;
+            Ok((answer, owner.url.unwrap_or_else(|| set_url(config))))
         }
     }
 }
 
-fn print(answer: &AdminAnswer, link_to: Option<&str>) {
+fn set_url(config: &Config) -> String {
+    let scheme = if config.tls.cert.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    config.public_url.as_ref().map_or_else(
+        || format!("{scheme}://{}", config.listen),
+        ToString::to_string,
+    )
+}
+
+fn print(answer: &AdminAnswer, url: &str) {
     match answer {
         AdminAnswer::Done => {}
-        AdminAnswer::Secret(secret) => match link_to {
-            Some(url) => println!("{url}/sign-in/{secret}"),
-            None => println!("{secret}"),
-        },
-        AdminAnswer::Users(users) => {
-            for user in users {
-                println!(
-                    "{}\t{}\t{}",
-                    user.name,
-                    if user.admin { "admin" } else { "user" },
-                    user.created_at
-                );
-            }
-        }
-        AdminAnswer::Projects(projects) => {
-            for project in projects {
-                let readers = if project.public { "public" } else { "private" };
-                println!("{}\t{readers}\t{}", project.slug, project.created_at);
-            }
-        }
-        AdminAnswer::Tokens(tokens) => {
-            for token in tokens {
-                let expires = token.expires_at.as_deref().unwrap_or("never");
-                println!(
-                    "{}\t{}\t{}\t{expires}",
-                    token.id,
-                    token.description,
-                    token.scopes.join(",")
-                );
-            }
-        }
-        AdminAnswer::Checked(report) => {
-            for fault in &report.faults {
-                println!(
-                    "damaged\t{}\t{}\t{}",
-                    fault.artifact, fault.path, fault.what
-                );
-            }
-            for key in &report.waste {
-                println!("waste\t{key}");
-            }
-            let (artifacts, blobs, bytes) = (report.artifacts, report.blobs, report.bytes);
-            println!(
-                "{artifacts} artifacts in {blobs} blobs of {bytes} bytes: {} damaged, {} files that no row names",
-                report.faults.len(),
-                report.waste.len()
-            );
-        }
-        AdminAnswer::Swept(swept) => println!(
-            "{} uploads given up, {} files of deleted artifacts freed, {} files that no row named removed",
-            swept.abandoned, swept.freed, swept.orphans
-        ),
+        AdminAnswer::Secret(secret) => say!("{secret}"),
+        AdminAnswer::SignInSecret(secret) => say!("{url}/sign-in/{secret}"),
+        AdminAnswer::Users(users) => users.iter().for_each(print_user),
+        AdminAnswer::Projects(projects) => projects.iter().for_each(print_project),
+        AdminAnswer::Tokens(tokens) => tokens.iter().for_each(print_token),
+        AdminAnswer::Checked(report) => print_report(report),
+        AdminAnswer::Expired(artifacts) => say!("{artifacts} artifacts expired"),
+        AdminAnswer::Swept(swept) => print_swept(swept),
+    }
+}
+
+fn print_user(user: &UserLine) {
+    let kind = if user.admin { "admin" } else { "user" };
+    say!("{}\t{kind}\t{}", user.name, user.created_at);
+}
+
+fn print_project(project: &ProjectLine) {
+    let readers = if project.public { "public" } else { "private" };
+    let retention = match project.retention.as_str() {
+        "default" => "retention as set for all".to_owned(),
+        "none" => "no end".to_owned(),
+        days => format!("{days} days"),
+    };
+    say!(
+        "{}\t{readers}\t{retention}\t{}",
+        project.slug,
+        project.created_at
+    );
+}
+
+fn print_token(token: &TokenLine) {
+    let expires = token.expires_at.as_deref().unwrap_or("never");
+    let scopes = token.scopes.join(",");
+    say!("{}\t{}\t{scopes}\t{expires}", token.id, token.description);
+}
+
+fn print_report(report: &CheckReport) {
+    for fault in &report.faults {
+        say!(
+            "damaged\t{}\t{}\t{}",
+            fault.artifact,
+            fault.path,
+            fault.what
+        );
+    }
+    for key in &report.waste {
+        say!("waste\t{key}");
+    }
+    say!(
+        "{} artifacts in {} blobs of {} bytes: {} damaged, {} files that no row names",
+        report.artifacts,
+        report.blobs,
+        report.bytes,
+        report.faults.len(),
+        report.waste.len()
+    );
+}
+
+fn print_swept(swept: &Swept) {
+    say!(
+        "{} uploads given up, {} artifacts expired, {} files of deleted or expired artifacts freed, {} files that no \
+         row named removed",
+        swept.abandoned,
+        swept.expired,
+        swept.freed,
+        swept.orphans
+    );
+    if let Some(why) = &swept.held {
+        say!("nothing expires: {why}; if that is right, `larder admin retention resume`");
     }
 }

@@ -31,7 +31,7 @@ pub(crate) async fn start(arguments: BuildStartArguments) -> Result<ExitCode, Fa
     };
     let announced = server.announce_build(&arguments.project, &build).await?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&announced)?);
+        say!("{}", serde_json::to_string_pretty(&announced)?);
         return Ok(ExitCode::SUCCESS);
     }
     let own = announced
@@ -51,7 +51,7 @@ pub(crate) async fn start(arguments: BuildStartArguments) -> Result<ExitCode, Fa
         ("LARDER_JOB", own.id.as_str()),
         ("LARDER_TOKEN", own.token.as_str()),
     ] {
-        println!("export {name}={}", quoted(value));
+        say!("export {name}={}", quoted(value));
     }
     eprintln!("build {}: {}", announced.number, announced.url);
     Ok(ExitCode::SUCCESS)

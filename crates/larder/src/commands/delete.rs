@@ -8,7 +8,7 @@ pub(crate) async fn run(arguments: DeleteArguments) -> Result<ExitCode, Failure>
     let server = arguments.server.connect()?;
     for id in &arguments.ids {
         server.delete_artifact(id).await?;
-        println!("deleted {id}");
+        say!("deleted {id}");
     }
     Ok(ExitCode::SUCCESS)
 }

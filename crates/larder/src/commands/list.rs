@@ -22,12 +22,12 @@ pub(crate) async fn run(arguments: ListArguments) -> Result<ExitCode, Failure> {
         }
     }
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&artifacts)?);
+        say!("{}", serde_json::to_string_pretty(&artifacts)?);
         return Ok(ExitCode::SUCCESS);
     }
     for artifact in artifacts {
         let state = serde_json::to_value(artifact.state)?;
-        println!(
+        say!(
             "{}\t{}\t{}\t{}",
             artifact.id,
             state.as_str().unwrap_or_default(),

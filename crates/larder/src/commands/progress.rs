@@ -36,10 +36,10 @@ impl Progress {
     pub(crate) fn line(&self, text: &str) {
         match self.bar.get() {
             Some(bar) => {
-                bar.suspend(|| println!("{text}"));
+                bar.suspend(|| say!("{text}"));
                 bar.inc(1);
             }
-            None => println!("{text}"),
+            None => say!("{text}"),
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> 
         );
     }
     let stop = stop_on_signals()?;
-    println!("listening on {}", server.address());
+    say!("listening on {}", server.address());
     std::io::stdout().flush()?;
     server.serve(stop).await;
     Ok(ExitCode::SUCCESS)

@@ -23,18 +23,18 @@ impl RunView {
     pub(crate) fn show(&self, event: &Event<'_>) {
         use std::sync::atomic::Ordering::Relaxed;
         match event {
-            Event::Notice { text } => println!("note: {text}"),
+            Event::Notice { text } => say!("note: {text}"),
             Event::Announced { build } => {
                 self.names_nodes.store(build.jobs.len() > 1, Relaxed);
-                println!("build {}: {}", build.number, build.url);
+                say!("build {}: {}", build.number, build.url);
             }
-            Event::StepStarted { node, name, .. } => println!("{}── {name}", self.node(*node)),
+            Event::StepStarted { node, name, .. } => say!("{}── {name}", self.node(*node)),
             Event::Output { bytes, .. } => {
                 // Whoever reads our output may have gone; the run goes on.
                 let _ = std::io::stdout().lock().write_all(bytes);
             }
             Event::StepFinished { node, step } => {
-                println!("{}{}", self.node(*node), step_line(step));
+                say!("{}{}", self.node(*node), step_line(step));
             }
             _ => {}
         }
@@ -42,25 +42,25 @@ impl RunView {
 
     /// Prints what came of the run, with links to what was kept.
     pub(crate) fn summarize(&self, summary: &JobSummary) {
-        println!();
+        say!();
         for node in &summary.nodes {
-            println!(
+            say!(
                 "{}{}: {}",
                 self.node(node.index),
                 summary.job,
                 outcome(node)
             );
             for warning in &node.warnings {
-                println!("  warning: {warning}");
+                say!("  warning: {warning}");
             }
             for problem in &node.problems {
-                println!("  problem: {problem}");
+                say!("  problem: {problem}");
             }
             for file in &node.artifacts {
-                println!("  {}  {}", file.path, file.artifact.url);
+                say!("  {}  {}", file.path, file.artifact.url);
             }
         }
-        println!("artifacts: {}", summary.build.url);
+        say!("artifacts: {}", summary.build.url);
     }
 
     fn node(&self, index: u32) -> String {

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{
     Client, Job, Made, PATIENCE, ServeProcess, Store, Upload, larder, output_within,
@@ -72,53 +75,86 @@ fn upload_until_killed(
     made: &mut Made,
     ledger: &mut Ledger,
 ) {
-    let (sent, client) = (AtomicU64::new(0), server.client());
-    let acknowledged = Mutex::new(ledger);
+    let round = Round {
+        job,
+        number: round,
+        client: server.client(),
+        victim: server.id(),
+        sent: AtomicU64::new(0),
+        // Every other server dies of an acknowledgement: not a moment is left to make it true.
+        fatal: (round % 2 == 1).then(|| 1 + made.below(30)),
+        acknowledged: Mutex::new(ledger),
+        new: AtomicU64::new(0),
+    };
     let kill_at = made.below(BYTES_UNTIL_KILL);
     let seeds: Vec<_> = (0..UPLOADERS).map(|_| made.number()).collect();
     std::thread::scope(|scope| {
-        for (uploader, seed) in seeds.into_iter().enumerate() {
-            let (sent, client, acknowledged) = (&sent, &client, &acknowledged);
-            let name = format!("{round}-{uploader}");
-            scope.spawn(move || upload_on(client, job, &name, seed, sent, acknowledged));
-        }
+        let uploaders: Vec<_> = seeds
+            .into_iter()
+            .enumerate()
+            .map(|(uploader, seed)| {
+                let round = &round;
+                scope.spawn(move || round.upload(uploader, seed))
+            })
+            .collect();
         let deadline = Instant::now() + PATIENCE;
-        while sent.load(Ordering::Relaxed) < kill_at && Instant::now() < deadline {
+        let is_time = || match round.fatal {
+            None => round.sent.load(Ordering::Relaxed) >= kill_at,
+            Some(_) => uploaders.iter().all(ScopedJoinHandle::is_finished),
+        };
+        while !is_time() && Instant::now() < deadline {
             std::thread::yield_now();
         }
         server.kill();
     });
 }
 
-/// One file after the other until the server is gone.
-fn upload_on(
-    client: &Client,
-    job: &Job,
-    name: &str,
-    seed: u64,
-    sent: &AtomicU64,
-    acknowledged: &Mutex<&mut Ledger>,
-) {
-    let mut seeds = Made::new(seed);
-    for number in 0.. {
-        let (name, seed) = (format!("{name}-{number}"), seeds.number());
-        let bytes = content(seed);
-        // Every other one in chunks.
-        let declared = (number % 2 == 0).then_some(bytes.len() as u64);
-        let upload = Upload {
-            source: &mut &*bytes,
-            declared,
-            sent: &mut |size| {
-                sent.fetch_add(size as u64, Ordering::Relaxed);
-            },
-        };
-        let opened = client.open("PUT", &job.artifact(&name), &job.token, upload);
-        match opened.and_then(crate::support::Opened::answer) {
-            Ok(answer) => {
-                answer.is(201);
-                acknowledged.lock().unwrap().insert(name, seed);
+/// The uploads to one server, from its start to its death.
+struct Round<'a> {
+    number: u64,
+    job: &'a Job,
+    client: Client,
+    victim: u32,
+    /// Bytes of bodies so far.
+    sent: AtomicU64,
+    /// The acknowledgement at which it dies; otherwise it dies in the middle of sending.
+    fatal: Option<u64>,
+    /// Acknowledgements so far.
+    new: AtomicU64,
+    acknowledged: Mutex<&'a mut Ledger>,
+}
+
+impl Round<'_> {
+    /// One file after the other until the server is gone.
+    fn upload(&self, uploader: usize, seed: u64) {
+        let mut seeds = Made::new(seed);
+        for number in 0.. {
+            let (name, seed) = (
+                format!("{}-{uploader}-{number}", self.number),
+                seeds.number(),
+            );
+            let bytes = content(seed);
+            let upload = Upload {
+                source: &mut &*bytes,
+                // Every other one in chunks.
+                declared: (number % 2 == 0).then_some(bytes.len() as u64),
+                sent: &mut |size| {
+                    self.sent.fetch_add(size as u64, Ordering::Relaxed);
+                },
+            };
+            let path = self.job.artifact(&name);
+            let Ok(answer) = self.client.open("PUT", &path, &self.job.token, upload) else {
+                return;
+            };
+            if answer.status == 201 {
+                if Some(self.new.fetch_add(1, Ordering::Relaxed) + 1) == self.fatal {
+                    let victim = Pid::from_raw(self.victim.try_into().unwrap()).unwrap();
+                    kill_process(victim, Signal::KILL).unwrap();
+                }
+                self.acknowledged.lock().unwrap().insert(name, seed);
+            } else {
+                answer.answer().unwrap().is(201);
             }
-            Err(_) => return,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Large files go in and out without being held in memory, and files over the limit are refused.
 
-use std::io::Read;
+use std::io::{BufReader, Read, Write as _};
 use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
+
+use larder_core::model::hex;
 
 use crate::support::{Client, Job, Made, Opened, ServeProcess, Store, Upload, wait_until_empty};
 
@@ -58,12 +60,12 @@ fn check(size: u64) {
 fn send(server: &ServeProcess, job: &Job, size: u64) -> (String, u64) {
     let (mut hasher, mut most, mut left) = (Sha256::new(), 0, 0);
     let mut source = Generated::new(size);
-    let mut hashed = Hashed {
+    let mut tapped = Tapped {
         source: &mut source,
         hasher: &mut hasher,
     };
     let upload = Upload {
-        source: &mut hashed,
+        source: &mut tapped,
         declared: Some(size),
         sent: &mut |bytes| {
             left += bytes;
@@ -121,17 +123,24 @@ fn a_file_over_the_limit_is_refused_by_name_and_leaves_nothing() {
         .start();
     let (client, token) = (server.client(), server.token());
     let job = client.announce(&token);
-    for (name, declared) in [("declared", Some(LIMIT + 1)), ("chunked", None)] {
-        let upload = Upload {
-            source: &mut Generated::new(LIMIT + 1),
-            declared,
-            sent: &mut |_| (),
-        };
-        let opened = client.open("PUT", &job.artifact(name), &job.token, upload);
-        let refused = opened.and_then(Opened::answer).unwrap().is(413);
-        let message = refused.json()["message"].as_str().unwrap().to_owned();
-        assert!(message.contains("1000000"), "{name}: {message}");
+    // Of the larger ones most is still to be sent when the answer comes.
+    for size in [LIMIT + 1, 100 * LIMIT] {
+        for declared in [Some(size), None] {
+            let upload = Upload {
+                source: &mut Generated::new(size),
+                declared,
+                sent: &mut |_| (),
+            };
+            let opened = client.open("PUT", &job.artifact("large"), &job.token, upload);
+            let refused = opened.and_then(Opened::answer).unwrap().is(413).json();
+            let message = refused["message"].as_str().unwrap();
+            assert!(
+                message.contains("1000000"),
+                "{size} {declared:?}: {message}"
+            );
+        }
     }
+    check_refused_unseen(&client, &job);
     for (name, declared) in [("just-declared", Some(LIMIT)), ("just-chunked", None)] {
         let upload = Upload {
             source: &mut Generated::new(LIMIT),
@@ -144,6 +153,19 @@ fn a_file_over_the_limit_is_refused_by_name_and_leaves_nothing() {
     assert_eq!(names(&client, &job), ["just-declared", "just-chunked"]);
     wait_until_empty(&store.data().join("blobs/tmp"));
     server.admin(&["check", "--strict"]).is(0);
+}
+
+/// What is declared too large is refused before a byte of it is sent.
+fn check_refused_unseen(client: &Client, job: &Job) {
+    let mut stream = client.connect();
+    let head = client.head("PUT", &job.artifact("unseen"), &job.token, Some(LIMIT + 1));
+    stream.write_all(head.as_bytes()).unwrap();
+    let refused = Opened::read(BufReader::new(stream))
+        .unwrap()
+        .answer()
+        .unwrap()
+        .is(413);
+    assert!(refused.text().contains("1000000"), "{}", refused.text());
 }
 
 /// The paths of a job's artifacts, in whatever state they are.
@@ -186,19 +208,15 @@ impl Read for Generated {
 }
 
 /// Hashes what is read.
-struct Hashed<'a> {
+struct Tapped<'a> {
     source: &'a mut dyn Read,
     hasher: &'a mut Sha256,
 }
 
-impl Read for Hashed<'_> {
+impl Read for Tapped<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.source.read(buffer)?;
         self.hasher.update(&buffer[..count]);
         Ok(count)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -51,13 +51,13 @@ fn check(size: usize) {
     let is_sync =
         |call: &&Call| call.text.starts_with("fsync(") || call.text.starts_with("fdatasync(");
     let renamed = one(&calls, "rename", |call| call.text.starts_with("rename"));
-    let (side, target) = paths_of(&renamed.text, &store.data());
-    assert!(side.starts_with(&format!("{blobs}/tmp/")), "{side}");
+    let (from, target) = paths_of(&renamed.text, &store.data());
+    assert!(from.starts_with(&format!("{blobs}/tmp/")), "{from}");
     let (folder, key) = target.rsplit_once('/').unwrap();
     assert_eq!(folder, format!("{blobs}/{}", &key[key.len() - 2..]));
     let named = |name: &str| format!("<{name}>");
     let side_synced = one(&calls, "side file synced", |call| {
-        is_sync(call) && call.text.contains(&named(&side))
+        is_sync(call) && call.text.contains(&named(&from))
     });
     let folder_synced = one(&calls, "folder synced", |call| {
         call.text.starts_with("fsync(") && call.text.contains(&named(folder))
@@ -93,7 +93,7 @@ fn check(size: usize) {
     }
     let last_written = calls
         .iter()
-        .filter(|call| call.text.starts_with("write(") && call.text.contains(&named(&side)))
+        .filter(|call| call.text.starts_with("write(") && call.text.contains(&named(&from)))
         .map(|call| call.ended)
         .max();
     let last_written = last_written.expect("the side file is written");

@@ -1,11 +1,15 @@
 //! What the documents claim: their links lead somewhere, the tests that they name exist, and the map is short.
 
 use super::Violation;
+use super::rust_text::{RustText, line_of};
 use super::tree::{File, Tree};
 use std::collections::HashSet;
 
 /// ARCHITECTURE.md is read before the code; longer, it is not read.
 const ARCHITECTURE_LINES_MAX: usize = 150;
+
+/// What these promise is held by tests: no row of theirs goes without one.
+const PROMISES: [&str; 2] = ["README.md", "docs/source-documents.md"];
 
 /// ARCHITECTURE.md has at most 150 lines.
 pub(super) fn architecture_is_short(tree: &Tree) -> Vec<Violation> {
@@ -60,6 +64,27 @@ pub(super) fn named_tests_exist(tree: &Tree) -> Vec<Violation> {
     violations
 }
 
+/// In the README and in the table of the source documents' statements, every row of a table with a column "test" names
+/// tests, and what it names is test code.
+pub(super) fn promises_are_tested(tree: &Tree) -> Vec<Violation> {
+    let tests = test_names(tree);
+    let mut violations = Vec::new();
+    for file in documents(tree).filter(|file| PROMISES.contains(&&*file.path)) {
+        for (number, cell) in test_cells(file) {
+            let named: Vec<_> = quoted(cell).collect();
+            if named.is_empty() {
+                let advice = "this row names no test: name the one that holds it".to_owned();
+                violations.push(violation(file, number, "tested promise", advice));
+            }
+            for name in named.into_iter().filter(|name| !tests.contains(name)) {
+                let advice = format!("`{name}` is no test: name one that holds this row");
+                violations.push(violation(file, number, "tested promise", advice));
+            }
+        }
+    }
+    violations
+}
+
 fn documents(tree: &Tree) -> impl Iterator<Item = &File> {
     tree.files.iter().filter(|file| file.extension() == "md")
 }
@@ -101,7 +126,20 @@ fn resolve(document: &str, target: &str) -> Option<String> {
 
 /// The line and text of each name in backticks that stands in a table's column "test" or "tests".
 fn tests_named(file: &File) -> Vec<(usize, &str)> {
-    let mut names = Vec::new();
+    let cells = test_cells(file).into_iter();
+    cells
+        .flat_map(|(number, cell)| quoted(cell).map(move |name| (number, name)))
+        .collect()
+}
+
+/// What stands in backticks.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+/// The line and text of each cell in a table's column "test" or "tests", without the head and the line below it.
+fn test_cells(file: &File) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
     let mut column = None;
     let mut in_table = false;
     for (number, line) in file.lines() {
@@ -117,18 +155,15 @@ fn tests_named(file: &File) -> Vec<(usize, &str)> {
                 .position(|cell| ["test", "tests"].contains(&cell.to_lowercase().as_str()));
             continue;
         }
-        let cell = column
-            .and_then(|column| cells.get(column))
-            .copied()
-            .unwrap_or_default();
-        names.extend(
-            cell.split('`')
-                .skip(1)
-                .step_by(2)
-                .map(|name| (number, name)),
-        );
+        let is_rule = cells
+            .iter()
+            .all(|cell| cell.trim_matches(['-', ':']).is_empty())
+            && cells.iter().any(|cell| !cell.is_empty());
+        if let Some(column) = column.filter(|_| !is_rule) {
+            found.push((number, cells.get(column).copied().unwrap_or_default()));
+        }
     }
-    names
+    found
 }
 
 /// The cells of a table's row; a `|` behind a backslash or inside backticks separates nothing.
@@ -151,17 +186,28 @@ fn cells(row: &str) -> Vec<&str> {
 
 /// The name of every function in the tree, those that macros write out included where they say `fn`.
 fn function_names(tree: &Tree) -> HashSet<&str> {
-    let mut names = HashSet::new();
-    for (_, rust) in tree.rust() {
-        for (at, _) in rust.code.match_indices("fn ") {
-            let rest = rust.code[at + 3..].trim_start();
-            let end = rest
-                .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-                .unwrap_or(rest.len());
-            names.insert(&rest[..end]);
-        }
-    }
-    names
+    let all = tree.rust().flat_map(|(_, rust)| functions(rust));
+    all.map(|(_, name)| name).collect()
+}
+
+/// The name of every function that is test code.
+fn test_names(tree: &Tree) -> HashSet<&str> {
+    let tests = tree.rust().flat_map(|(file, rust)| {
+        functions(rust)
+            .filter(|(at, _)| file.is_test() || rust.is_test_line(line_of(&rust.code, *at)))
+    });
+    tests.map(|(_, name)| name).collect()
+}
+
+/// Where each function of a file begins, and its name.
+fn functions(rust: &RustText) -> impl Iterator<Item = (usize, &str)> {
+    rust.code.match_indices("fn ").map(|(at, _)| {
+        let name = rust.code[at + 3..].trim_start();
+        let end = name
+            .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .unwrap_or(name.len());
+        (at, &name[..end])
+    })
 }
 
 fn violation(file: &File, line: usize, rule: &'static str, advice: String) -> Violation {
@@ -245,5 +291,27 @@ mod tests {
             "| test | route |\n|:--|---|\n| `lists_all` and `lists_nothing` | `a` |",
             true,
         );
+    }
+
+    #[test]
+    fn a_promise_without_a_test_is_named() {
+        let check = |rows: &str, broken: &[&str]| {
+            let table = format!("| what | test |\n|:-|--|\n{rows}");
+            let files = [
+                ("README.md", &*table),
+                ("docs/api/a.md", &table),
+                ("crates/x/tests/it/a.rs", "#[test]\nfn lists_all() {}"),
+                (
+                    "crates/x/src/lib.rs",
+                    "fn list() {}\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn lists_one() {}\n}",
+                ),
+            ];
+            assert_eq!(violations(promises_are_tested, &files), broken, "{rows}");
+        };
+        check("| a | `lists_all`, system: `lists_one` |", &[]);
+        check("| a | `lists_all` |\n| b | later |", &["README.md:4"]);
+        check("| a | |\n| b |", &["README.md:3", "README.md:4"]);
+        check("| a | `lists_all` and `list` |", &["README.md:3"]);
+        check("| a | `gone` |", &["README.md:3"]);
     }
 }

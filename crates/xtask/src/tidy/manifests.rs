@@ -7,6 +7,8 @@ use super::tree::{File, Tree};
 struct Apart {
     manifest: &'static str,
     never: &'static [&'static str],
+    /// Of those, what tests may use: to look from outside at what is inside.
+    tests_may: &'static [&'static str],
     why: &'static str,
 }
 
@@ -28,11 +30,13 @@ const APART: &[Apart] = &[
     Apart {
         manifest: "crates/larder-core/Cargo.toml",
         never: HTTP,
+        tests_may: &[],
         why: "the core has no HTTP",
     },
     Apart {
         manifest: "crates/larder-core/Cargo.toml",
         never: &["larder", "larder-server", "larder-agent", "larder-protocol"],
+        tests_may: &[],
         why: "the core is below every other crate",
     },
     Apart {
@@ -45,16 +49,19 @@ const APART: &[Apart] = &[
             "diesel",
             "libsqlite3-sys",
         ],
+        tests_may: &[],
         why: "the agent has no SQL",
     },
     Apart {
         manifest: "crates/larder-agent/Cargo.toml",
         never: &["larder", "larder-core", "larder-server"],
+        tests_may: &[],
         why: "the agent knows the server by larder-protocol alone",
     },
     Apart {
         manifest: "crates/larder-protocol/Cargo.toml",
         never: &["larder", "larder-core", "larder-server", "larder-agent"],
+        tests_may: &[],
         why: "the protocol is plain values for both sides",
     },
     Apart {
@@ -66,6 +73,7 @@ const APART: &[Apart] = &[
             "tokio-postgres",
             "sqlx",
         ],
+        tests_may: &["rusqlite"],
         why: "the server uses the core and knows neither agent nor engine",
     },
 ];
@@ -74,10 +82,15 @@ const APART: &[Apart] = &[
 pub(super) fn crates_stay_apart(tree: &Tree) -> Vec<Violation> {
     let mut violations = Vec::new();
     for file in manifests(tree) {
+        let tests_begin = file
+            .lines()
+            .find(|(_, line)| line.trim() == "[dev-dependencies]")
+            .map_or(usize::MAX, |(number, _)| number);
         for apart in APART.iter().filter(|apart| apart.manifest == file.path) {
-            for (line, name, _) in
-                dependencies(file).filter(|(_, name, _)| apart.never.contains(name))
-            {
+            for (line, name, _) in dependencies(file).filter(|(line, name, _)| {
+                let is_for_tests = *line > tests_begin && apart.tests_may.contains(name);
+                apart.never.contains(name) && !is_for_tests
+            }) {
                 violations.push(Violation {
                     file: file.path.clone(),
                     line,
@@ -211,6 +224,18 @@ mod tests {
             "crates/larder-core/Cargo.toml",
             "[dev-dependencies]\nlarder-server = { workspace = true }",
             true,
+        );
+        check(
+            rule,
+            "crates/larder-server/Cargo.toml",
+            "[dependencies]\nrusqlite.workspace = true",
+            true,
+        );
+        check(
+            rule,
+            "crates/larder-server/Cargo.toml",
+            "[dev-dependencies]\nrusqlite.workspace = true",
+            false,
         );
         check(
             rule,

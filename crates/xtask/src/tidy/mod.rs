@@ -34,6 +34,7 @@ const RULES: &[Rule] = &[
     documents::architecture_is_short,
     documents::links_lead_somewhere,
     documents::named_tests_exist,
+    documents::promises_are_tested,
     effects::environment_is_read_at_the_edge,
     effects::time_comes_from_the_clock,
     effects::unsafe_code_is_listed,

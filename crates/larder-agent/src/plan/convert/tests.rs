@@ -145,6 +145,29 @@ fn a_mistake_is_named_with_its_place_and_what_was_expected() {
 }
 
 #[test]
+fn a_step_that_stores_has_a_path_and_perhaps_a_destination() {
+    let stored = |text: &str| {
+        let plan = parse(&with_steps(text)).unwrap();
+        match &plan.steps[0].kind {
+            StepKind::StoreArtifacts(store) => (store.path.clone(), store.destination.clone()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let with = stored("      - store_artifacts: {path: out, destination: to}\n");
+    assert_eq!(with, ("out".to_owned(), Some("to".to_owned())));
+    let without = stored("      - store_artifacts: {path: out}\n");
+    assert_eq!(without, ("out".to_owned(), None));
+    let said = refused(&with_steps(
+        "      - store_artifacts: {path: out, prefix: to}\n",
+    ));
+    assert!(said.starts_with("config.yml:6:"), "{said}");
+    assert!(
+        said.contains("prefix") && said.contains("destination"),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_only_circleci_can_expand_is_refused_with_the_command_that_helps() {
     for steps in [
         "      - run: echo << parameters.x >>\n",

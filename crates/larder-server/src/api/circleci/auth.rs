@@ -1,8 +1,9 @@
 //! How CircleCI's clients carry tokens: `Circle-Token`, the user name of Basic, Bearer, `?circle-token=`. All are
 //! accepted on every route, and the first that is not empty counts: go-circleci sends an empty query value when it has
-//! no token, and pycircleci sends two carriers at once.
+//! no token, and pycircleci sends two carriers at once. Without a token a browser's session counts where there is one.
 
 use super::error::{Error, Form};
+use crate::http::session;
 use crate::http::state::App;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::header::AUTHORIZATION;
@@ -22,7 +23,7 @@ impl FromRequestParts<App> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         let form = Form::of_path(parts.uri.path());
         let Some(token) = token(parts).map_err(|cause| Error::new(form, cause))? else {
-            return Ok(Self(Principal::Anonymous));
+            return Ok(Self(session::caller(parts).unwrap_or(Principal::Anonymous)));
         };
         match app.larder().access.authenticate(&token).await {
             Ok(principal) => Ok(Self(principal)),

@@ -6,7 +6,7 @@ use crate::api::larder::extract::{Id as _, Json, Path, Query, cursor, page_size,
 use crate::api::larder::upload::new_artifact;
 use crate::http::download::{self, Wish};
 use crate::http::state::App;
-use crate::http::upload::incoming;
+use crate::http::upload::{counted, incoming};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -35,8 +35,8 @@ pub(super) async fn keep(
         .larder()
         .artifacts
         .keep(&who, job, new, incoming(&headers, body)?)
-        .await
-        .map_err(Error::of_upload)?;
+        .await;
+    let kept = counted(kept).map_err(Error::of_upload)?;
     let status = if kept.fresh {
         StatusCode::CREATED
     } else {

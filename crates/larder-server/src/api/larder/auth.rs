@@ -1,6 +1,8 @@
-//! How this API carries tokens: `Authorization: Bearer` and in no other way. Nothing is answered without one.
+//! How this API carries tokens: `Authorization: Bearer` and in no other way. Without one a browser's session counts where
+//! there is one, and nothing is answered without either.
 
 use crate::api::larder::error::Error;
+use crate::http::session;
 use crate::http::state::App;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -16,7 +18,8 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         let Some(token) = bearer(&parts.headers) else {
-            return Err(larder_core::Error::Unauthenticated.into());
+            let caller = session::caller(parts);
+            return Ok(Self(caller.ok_or(larder_core::Error::Unauthenticated)?));
         };
         Ok(Self(app.larder().access.authenticate(token).await?))
     }

@@ -1,7 +1,7 @@
 //! Who may do what, and in which words others are refused.
 
 use super::{BUILD, Sample};
-use crate::buildkite::support::TestLarder;
+use crate::support::TestLarder;
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
 use larder_core::model::{NewBuild, Role};
@@ -40,13 +40,13 @@ async fn without_a_token_everything_is_401_whether_or_not_it_exists() {
         (Method::DELETE, &artifact),
     ] {
         for token in ["", "lrd_personal_wrong", "\u{20}"] {
-            let answer = sample.larder.ask(method.clone(), path, token).await;
+            let answer = sample.larder.send(token, method.clone(), path, "").await;
             assert_eq!(
                 answer.refusal(),
                 (401, REQUIRED.to_owned()),
                 "{method} {path} {token}"
             );
-            assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+            assert_eq!(answer.header("www-authenticate"), "Bearer");
         }
     }
 }
@@ -63,7 +63,7 @@ async fn a_token_comes_as_bearer_as_token_or_in_the_query_and_never_as_basic() {
         }
         let answer = sample
             .larder
-            .send(request.body(Body::empty()).unwrap())
+            .request(request.body(Body::empty()).unwrap())
             .await;
         assert_eq!(answer.status.as_u16(), expected, "{header_value} {query}");
     };
@@ -131,14 +131,14 @@ async fn each_endpoint_asks_for_its_scope() {
             if needed != scope {
                 continue;
             }
-            let answer = larder.get(&path, &with).await;
+            let answer = larder.get(&with, &path).await;
             let expected = if path.ends_with("/download") {
                 302
             } else {
                 200
             };
             assert_eq!(answer.status.as_u16(), expected, "{path}");
-            let answer = larder.get(&path, &without).await;
+            let answer = larder.get(&without, &path).await;
             assert_eq!(answer.refusal(), no_scope(scope), "{path}");
         }
     }
@@ -153,7 +153,7 @@ async fn writing_or_deleting_is_the_scope_to_delete_and_a_role_is_needed() {
             sample.build_job, sample.app.id
         );
         let token = sample.larder.token("ada", scope).await;
-        let answer = sample.larder.ask(Method::DELETE, &path, &token).await;
+        let answer = sample.larder.send(&token, Method::DELETE, &path, "").await;
         assert_eq!(answer.status, StatusCode::NO_CONTENT, "{scope}");
     }
     let sample = Sample::new().await;
@@ -165,18 +165,18 @@ async fn writing_or_deleting_is_the_scope_to_delete_and_a_role_is_needed() {
         .larder
         .token("ada", "read_artifacts,read_builds")
         .await;
-    let answer = sample.larder.ask(Method::DELETE, &path, &token).await;
+    let answer = sample.larder.send(&token, Method::DELETE, &path, "").await;
     assert_eq!(answer.refusal(), no_scope("write_artifacts"));
     sample
         .larder
         .user("bob", Role::Reader, "github/acme/demo")
         .await;
     let token = sample.larder.token("bob", "admin").await;
-    let answer = sample.larder.ask(Method::DELETE, &path, &token).await;
+    let answer = sample.larder.send(&token, Method::DELETE, &path, "").await;
     let message = "Forbidden: the role writer on the pipeline is needed";
     assert_eq!(answer.refusal(), (403, message.to_owned()));
     assert_eq!(
-        sample.larder.get(&path, &sample.token).await.status,
+        sample.larder.get(&sample.token, &path).await.status,
         StatusCode::OK
     );
 }
@@ -204,25 +204,25 @@ async fn a_jobs_token_reads_its_own_build_and_never_deletes() {
         &BUILD.to_owned(),
     ] {
         assert_eq!(
-            larder.get(path, token).await.status,
+            larder.get(token, path).await.status,
             StatusCode::OK,
             "{path}"
         );
     }
     for path in [&own, &beside] {
-        let answer = larder.ask(Method::DELETE, path, token).await;
+        let answer = larder.send(token, Method::DELETE, path, "").await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
         assert!(answer.json()["message"].is_string());
     }
     let build_2 = BUILD.replace("builds/1", "builds/2");
-    let answer = larder.get(&format!("{build_2}/artifacts"), token).await;
+    let answer = larder.get(token, &format!("{build_2}/artifacts")).await;
     assert_eq!(answer.refusal(), (404, "No build found".to_owned()));
     let path = format!(
         "/v2/organizations/acme/jobs/{}/artifacts/{}",
         other.nodes[0].job.id, kept.id
     );
     assert_eq!(
-        larder.get(&path, token).await.refusal(),
+        larder.get(token, &path).await.refusal(),
         (404, "No job found".to_owned())
     );
     for path in [
@@ -232,12 +232,12 @@ async fn a_jobs_token_reads_its_own_build_and_never_deletes() {
         "/v2/organizations/acme/pipelines/demo",
     ] {
         assert_eq!(
-            larder.get(path, token).await.status,
+            larder.get(token, path).await.status,
             StatusCode::FORBIDDEN,
             "{path}"
         );
     }
-    let token_body = larder.get("/v2/access-token", token).await.json();
+    let token_body = larder.get(token, "/v2/access-token").await.json();
     assert_eq!(token_body["user"], serde_json::Value::Null);
 }
 
@@ -294,17 +294,17 @@ async fn outside_the_callers_projects_the_answer_is_as_for_what_does_not_exist()
     ];
     for (exists, does_not) in pairs {
         let exists = larder
-            .get(&format!("/v2/organizations/{exists}"), &sample.token)
+            .get(&sample.token, &format!("/v2/organizations/{exists}"))
             .await;
         let does_not = larder
-            .get(&format!("/v2/organizations/{does_not}"), &sample.token)
+            .get(&sample.token, &format!("/v2/organizations/{does_not}"))
             .await;
         assert_eq!(exists.status, StatusCode::NOT_FOUND);
         assert_eq!(exists.refusal(), does_not.refusal());
         assert_eq!(exists.headers, does_not.headers);
     }
     let pipelines = larder
-        .get("/v2/organizations/acme/pipelines", &sample.token)
+        .get(&sample.token, "/v2/organizations/acme/pipelines")
         .await
         .json();
     assert_eq!(pipelines.as_array().unwrap().len(), 1);
@@ -324,9 +324,9 @@ async fn a_public_project_can_be_read_by_everybody_with_a_token() {
     let kept = larder.keep(job, "x", b"x").await;
     for form in ["jobs", "pipelines/source/builds/1/jobs"] {
         let path = format!("/v2/organizations/open/{form}/{job}/artifacts/{}", kept.id);
-        assert_eq!(larder.get(&path, &token).await.status, StatusCode::OK);
+        assert_eq!(larder.get(&token, &path).await.status, StatusCode::OK);
         assert_eq!(
-            larder.ask(Method::DELETE, &path, &token).await.status,
+            larder.send(&token, Method::DELETE, &path, "").await.status,
             StatusCode::FORBIDDEN
         );
     }
@@ -339,7 +339,7 @@ async fn a_token_shows_and_revokes_itself() {
         .larder
         .token("ada", "read_artifacts,read_builds")
         .await;
-    let shown = sample.larder.get("/v2/access-token", &token).await;
+    let shown = sample.larder.get(&token, "/v2/access-token").await;
     let body = shown.json();
     let uuid = body["uuid"].as_str().unwrap();
     insta::assert_snapshot!(shown.text().replace(uuid, "UUID"), @r#"
@@ -360,14 +360,14 @@ async fn a_token_shows_and_revokes_itself() {
     "#);
     let gone = sample
         .larder
-        .ask(Method::DELETE, "/v2/access-token", &token)
+        .send(&token, Method::DELETE, "/v2/access-token", "")
         .await;
     assert_eq!((gone.status, gone.body.len()), (StatusCode::NO_CONTENT, 0));
-    let answer = sample.larder.get("/v2/access-token", &token).await;
+    let answer = sample.larder.get(&token, "/v2/access-token").await;
     assert_eq!(answer.refusal(), (401, REQUIRED.to_owned()));
     let admin = sample
         .larder
-        .get("/v2/access-token", &sample.token)
+        .get(&sample.token, "/v2/access-token")
         .await
         .json();
     assert!(
@@ -394,20 +394,20 @@ async fn scripts_of_every_origin_may_read_every_answer() {
         (Method::GET, &format!("{artifact}/download"), &sample.token),
         (Method::DELETE, &artifact, &sample.token),
     ] {
-        let answer = sample.larder.ask(method.clone(), path, token).await;
+        let answer = sample.larder.send(token, method.clone(), path, "").await;
         assert_eq!(
             answer.header("access-control-allow-origin"),
-            Some("*"),
+            "*",
             "{method} {path}"
         );
         assert_eq!(
             answer.header("access-control-expose-headers"),
-            Some("Link"),
+            "Link",
             "{method} {path}"
         );
         assert_eq!(
             answer.header("cache-control"),
-            Some("no-store"),
+            "no-store",
             "{method} {path}"
         );
     }
@@ -423,7 +423,10 @@ async fn unknown_routes_and_methods_are_refused_in_json() {
         (Method::GET, "/v2/organizations/acme/agents"),
         (Method::PUT, &format!("{BUILD}/nothing")),
     ] {
-        let answer = sample.larder.ask(method.clone(), path, &sample.token).await;
+        let answer = sample
+            .larder
+            .send(&sample.token, method.clone(), path, "")
+            .await;
         assert_eq!(
             answer.refusal(),
             (404, "Not Found".to_owned()),
@@ -446,13 +449,13 @@ async fn unknown_routes_and_methods_are_refused_in_json() {
     ] {
         let answer = sample
             .larder
-            .ask(method.clone(), &path, &sample.token)
+            .send(&sample.token, method.clone(), &path, "")
             .await;
         assert_eq!(
             answer.refusal(),
             (405, "Method not allowed".to_owned()),
             "{method} {path}"
         );
-        assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
+        assert_eq!(answer.header("allow"), allow, "{method} {path}");
     }
 }

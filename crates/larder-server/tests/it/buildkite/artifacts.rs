@@ -1,7 +1,7 @@
 //! `…/artifacts`: lists, one, filters, delete.
 
 use super::{BUILD, Sample};
-use crate::buildkite::support::URL;
+use crate::support::URL;
 use http::{Method, StatusCode};
 use larder_core::model::{ArtifactPath, NewArtifact, NewBuild, Principal, Role};
 use serde_json::{Value, json};
@@ -40,11 +40,11 @@ async fn an_artifact_has_the_documented_fields_in_their_order_and_ours_after_the
     let [by_build, by_organization] = sample
         .job_addresses()
         .map(|job| format!("{job}/artifacts/{id}"));
-    let answer = sample.larder.get(&by_build, &sample.token).await;
+    let answer = sample.larder.get(&sample.token, &by_build).await;
     assert_eq!(answer.status, StatusCode::OK);
     let of_type = answer.header("content-type");
-    assert_eq!(of_type, Some("application/json; charset=utf-8"));
-    let other = sample.larder.get(&by_organization, &sample.token).await;
+    assert_eq!(of_type, "application/json; charset=utf-8");
+    let other = sample.larder.get(&sample.token, &by_organization).await;
     assert_eq!(other.text(), answer.text(), "the same by either address");
     let body = answer.text().replace(&url, "URL");
     let body = body.replace(&id.to_string(), "ID");
@@ -77,7 +77,7 @@ async fn every_field_of_the_documents_example_is_there_with_its_type() {
         "{BUILD}/jobs/{}/artifacts/{}",
         sample.build_job, sample.app.id
     );
-    let ours = sample.larder.get(&path, &sample.token).await.json();
+    let ours = sample.larder.get(&sample.token, &path).await.json();
     let documented: Value = serde_json::from_str(DOCUMENTED).unwrap();
     for (field, example) in documented.as_object().unwrap() {
         let value = ours.get(field).unwrap_or_else(|| panic!("no {field}"));
@@ -89,7 +89,7 @@ async fn every_field_of_the_documents_example_is_there_with_its_type() {
 #[tokio::test]
 async fn lists_hold_the_artifacts_of_the_build_or_of_the_job() {
     let sample = Sample::new().await;
-    let list = async |path: String| sample.larder.get(&path, &sample.token).await.json();
+    let list = async |path: String| sample.larder.get(&sample.token, &path).await.json();
     let all = list(format!("{BUILD}/artifacts")).await;
     assert_eq!(paths(&all), ["dist/app.tar.gz", "log.txt"]);
     assert_eq!(all[1]["dirname"], ".");
@@ -131,10 +131,10 @@ async fn a_slash_at_the_end_changes_nothing() {
         ]);
     }
     for address in addresses {
-        let without = sample.larder.get(&address, &sample.token).await;
+        let without = sample.larder.get(&sample.token, &address).await;
         let with = sample
             .larder
-            .get(&format!("{address}/"), &sample.token)
+            .get(&sample.token, &format!("{address}/"))
             .await;
         assert_eq!(without.status, StatusCode::OK, "{address}");
         assert_eq!(with.status, StatusCode::OK, "{address}/");
@@ -157,7 +157,7 @@ async fn a_state_or_a_path_narrows_a_list() {
     assert_eq!(
         sample
             .larder
-            .ask(Method::DELETE, &path, &sample.token)
+            .send(&sample.token, Method::DELETE, &path, "")
             .await
             .status,
         204
@@ -165,7 +165,7 @@ async fn a_state_or_a_path_narrows_a_list() {
 
     let check = async |query: &str, expected: &[&str]| {
         let path = format!("{BUILD}/artifacts?{query}");
-        let list = sample.larder.get(&path, &sample.token).await.json();
+        let list = sample.larder.get(&sample.token, &path).await.json();
         assert_eq!(paths(&list), expected, "{query}");
     };
     check("", &["dist/app.tar.gz", "log.txt", "dist/late.bin"]).await;
@@ -192,7 +192,7 @@ async fn an_unknown_state_is_refused_with_the_known_ones() {
     let sample = Sample::new().await;
     let answer = sample
         .larder
-        .get(&format!("{BUILD}/artifacts?state=foo"), &sample.token)
+        .get(&sample.token, &format!("{BUILD}/artifacts?state=foo"))
         .await;
     let message = "Invalid state: foo. Valid states are new, error, finished, deleted, expired.";
     assert_eq!(answer.refusal(), (422, message.to_owned()));
@@ -209,7 +209,7 @@ async fn deleting_answers_204_without_a_body_and_then_nothing_is_there() {
         );
         let deleted = sample
             .larder
-            .ask(Method::DELETE, &path, &sample.token)
+            .send(&sample.token, Method::DELETE, &path, "")
             .await;
         assert_eq!(deleted.status, StatusCode::NO_CONTENT);
         assert!(deleted.body.is_empty());
@@ -221,13 +221,13 @@ async fn deleting_answers_204_without_a_body_and_then_nothing_is_there() {
         ] {
             let answer = sample
                 .larder
-                .ask(method.clone(), &path, &sample.token)
+                .send(&sample.token, method.clone(), &path, "")
                 .await;
             assert_eq!(answer.refusal(), gone, "{method} {path}");
         }
         let list = sample
             .larder
-            .get(&format!("{BUILD}/artifacts"), &sample.token)
+            .get(&sample.token, &format!("{BUILD}/artifacts"))
             .await
             .json();
         assert_eq!(paths(&list), ["log.txt"]);
@@ -283,13 +283,13 @@ async fn every_ancestor_in_an_address_is_the_artifacts_own() {
             (Method::DELETE, ""),
         ] {
             let path = format!("/v2/organizations/{filled}{tail}");
-            let answer = larder.ask(method, &path, &sample.token).await;
+            let answer = larder.send(&sample.token, method, &path, "").await;
             assert_eq!(answer.refusal(), expected, "{address}{tail}");
         }
     }
     let [job, _] = sample.job_addresses();
     let path = format!("{job}/artifacts/{}", sample.app.id);
-    let still = larder.get(&path, &sample.token).await;
+    let still = larder.get(&sample.token, &path).await;
     assert_eq!(
         still.status,
         StatusCode::OK,
@@ -311,7 +311,7 @@ async fn what_is_no_number_names_no_build() {
         "99999999999999999999999",
     ] {
         let path = format!("/v2/organizations/acme/pipelines/demo/builds/{number}/artifacts");
-        let answer = sample.larder.get(&path, &sample.token).await;
+        let answer = sample.larder.get(&sample.token, &path).await;
         assert_eq!(
             answer.refusal(),
             (404, "No build found".to_owned()),
@@ -334,12 +334,12 @@ async fn an_artifact_without_bytes_is_shown_and_cannot_be_downloaded() {
         sample.build_job, announced[0].id
     );
     assert_eq!(
-        sample.larder.get(&path, &sample.token).await.json()["state"],
+        sample.larder.get(&sample.token, &path).await.json()["state"],
         "new"
     );
     let answer = sample
         .larder
-        .get(&format!("{path}/download"), &sample.token)
+        .get(&sample.token, &format!("{path}/download"))
         .await;
     assert_eq!(answer.refusal(), (404, "No artifact found".to_owned()));
 }

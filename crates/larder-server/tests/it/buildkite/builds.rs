@@ -1,7 +1,7 @@
 //! What clients walk through on the way to artifacts: organizations, pipelines, builds, jobs, the user.
 
 use super::{BUILD, Sample};
-use crate::buildkite::support::{START, URL};
+use crate::support::{START, URL};
 use http::StatusCode;
 use larder_core::model::{EndState, JobId, NewBuild, NewJob, Principal, ProjectSlug, Role};
 use serde_json::{Value, json};
@@ -24,12 +24,12 @@ fn stable(text: &str, names: &[(&Value, &str)]) -> String {
 #[tokio::test]
 async fn the_root_greets_and_meta_needs_no_token() {
     let sample = Sample::new().await;
-    let greeting = sample.larder.get("/v2", "").await.json();
+    let greeting = sample.larder.get("", "/v2").await.json();
     assert_eq!(
         greeting,
         json!({ "message": "🛠", "timestamp": START.seconds() })
     );
-    let meta = sample.larder.get("/v2/meta", "").await.json();
+    let meta = sample.larder.get("", "/v2/meta").await.json();
     assert_eq!(meta, json!({ "webhook_ips": [] }));
 }
 
@@ -38,7 +38,7 @@ async fn an_organization_has_the_fields_that_clients_read() {
     let sample = Sample::new().await;
     let answer = sample
         .larder
-        .get("/v2/organizations/acme", &sample.token)
+        .get(&sample.token, "/v2/organizations/acme")
         .await;
     let body = answer.json();
     let text = stable(
@@ -49,19 +49,19 @@ async fn an_organization_has_the_fields_that_clients_read() {
     {
       "id": "ID",
       "graphql_id": "GRAPHQL",
-      "url": "http://larder.test/v2/organizations/acme",
-      "web_url": "http://larder.test/github/acme",
+      "url": "https://larder.test/v2/organizations/acme",
+      "web_url": "https://larder.test/github/acme",
       "name": "acme",
       "slug": "acme",
-      "pipelines_url": "http://larder.test/v2/organizations/acme/pipelines",
-      "agents_url": "http://larder.test/v2/organizations/acme/agents",
-      "emojis_url": "http://larder.test/v2/organizations/acme/emojis",
+      "pipelines_url": "https://larder.test/v2/organizations/acme/pipelines",
+      "agents_url": "https://larder.test/v2/organizations/acme/agents",
+      "emojis_url": "https://larder.test/v2/organizations/acme/emojis",
       "created_at": "2026-11-21T02:15:00.123Z"
     }
     "#);
     let list = sample
         .larder
-        .get("/v2/organizations", &sample.token)
+        .get(&sample.token, "/v2/organizations")
         .await
         .json();
     assert_eq!(list, json!([body]));
@@ -72,7 +72,7 @@ async fn a_pipeline_has_the_fields_that_clients_read() {
     let sample = Sample::new().await;
     let answer = sample
         .larder
-        .get("/v2/organizations/acme/pipelines/demo", &sample.token)
+        .get(&sample.token, "/v2/organizations/acme/pipelines/demo")
         .await;
     let body = answer.json();
     let text = stable(
@@ -83,8 +83,8 @@ async fn a_pipeline_has_the_fields_that_clients_read() {
     {
       "id": "ID",
       "graphql_id": "GRAPHQL",
-      "url": "http://larder.test/v2/organizations/acme/pipelines/demo",
-      "web_url": "http://larder.test/github/acme/demo",
+      "url": "https://larder.test/v2/organizations/acme/pipelines/demo",
+      "web_url": "https://larder.test/github/acme/demo",
       "name": "demo",
       "slug": "demo",
       "repository": "https://github.com/acme/demo.git",
@@ -95,7 +95,7 @@ async fn a_pipeline_has_the_fields_that_clients_read() {
         "id": "git",
         "settings": {}
       },
-      "builds_url": "http://larder.test/v2/organizations/acme/pipelines/demo/builds",
+      "builds_url": "https://larder.test/v2/organizations/acme/pipelines/demo/builds",
       "badge_url": null,
       "created_at": "2026-11-21T02:15:00.123Z",
       "archived_at": null,
@@ -108,7 +108,7 @@ async fn a_pipeline_has_the_fields_that_clients_read() {
     "#);
     let list = sample
         .larder
-        .get("/v2/organizations/acme/pipelines", &sample.token)
+        .get(&sample.token, "/v2/organizations/acme/pipelines")
         .await
         .json();
     assert_eq!(list, json!([body]));
@@ -117,25 +117,25 @@ async fn a_pipeline_has_the_fields_that_clients_read() {
 #[tokio::test]
 async fn a_build_has_the_fields_that_clients_read() {
     let sample = Sample::new().await;
-    let answer = sample.larder.get(BUILD, &sample.token).await;
+    let answer = sample.larder.get(&sample.token, BUILD).await;
     let mut body = answer.json();
     let pipeline = sample
         .larder
-        .get("/v2/organizations/acme/pipelines/demo", &sample.token)
+        .get(&sample.token, "/v2/organizations/acme/pipelines/demo")
         .await
         .json();
     assert_eq!(body["pipeline"], pipeline);
     let jobs = sample
         .larder
-        .get(&format!("{BUILD}/jobs"), &sample.token)
+        .get(&sample.token, &format!("{BUILD}/jobs"))
         .await
         .json();
     assert_eq!(body["jobs"], jobs["items"]);
     let alone = sample
         .larder
         .get(
-            &format!("{BUILD}?exclude_jobs=true&exclude_pipeline=true"),
             &sample.token,
+            &format!("{BUILD}?exclude_jobs=true&exclude_pipeline=true"),
         )
         .await;
     let text = stable(
@@ -146,8 +146,8 @@ async fn a_build_has_the_fields_that_clients_read() {
     {
       "id": "ID",
       "graphql_id": "GRAPHQL",
-      "url": "http://larder.test/v2/organizations/acme/pipelines/demo/builds/1",
-      "web_url": "http://larder.test/github/acme/demo/builds/1",
+      "url": "https://larder.test/v2/organizations/acme/pipelines/demo/builds/1",
+      "web_url": "https://larder.test/github/acme/demo/builds/1",
       "number": 1,
       "state": "running",
       "blocked": false,
@@ -177,7 +177,7 @@ async fn a_build_has_the_fields_that_clients_read() {
 async fn a_job_has_the_fields_that_clients_read_by_either_address() {
     let sample = Sample::new().await;
     let [by_build, by_organization] = sample.job_addresses();
-    let answer = sample.larder.get(&by_build, &sample.token).await;
+    let answer = sample.larder.get(&sample.token, &by_build).await;
     let body = answer.json();
     let text = stable(
         answer.text(),
@@ -192,11 +192,11 @@ async fn a_job_has_the_fields_that_clients_read_by_either_address() {
       "label": "build",
       "step_key": "build",
       "state": "running",
-      "build_url": "http://larder.test/v2/organizations/acme/pipelines/demo/builds/1",
-      "web_url": "http://larder.test/github/acme/demo/builds/1#ID",
+      "build_url": "https://larder.test/v2/organizations/acme/pipelines/demo/builds/1",
+      "web_url": "https://larder.test/github/acme/demo/builds/1#ID",
       "log_url": null,
       "raw_log_url": null,
-      "artifacts_url": "http://larder.test/v2/organizations/acme/pipelines/demo/builds/1/jobs/ID/artifacts",
+      "artifacts_url": "https://larder.test/v2/organizations/acme/pipelines/demo/builds/1/jobs/ID/artifacts",
       "command": null,
       "exit_status": null,
       "soft_failed": false,
@@ -217,14 +217,14 @@ async fn a_job_has_the_fields_that_clients_read_by_either_address() {
     assert_eq!(
         sample
             .larder
-            .get(&by_organization, &sample.token)
+            .get(&sample.token, &by_organization)
             .await
             .json(),
         body
     );
     let list = sample
         .larder
-        .get(&format!("{BUILD}/jobs"), &sample.token)
+        .get(&sample.token, &format!("{BUILD}/jobs"))
         .await
         .json();
     assert_eq!(list["items"][0], body);
@@ -233,7 +233,7 @@ async fn a_job_has_the_fields_that_clients_read_by_either_address() {
 #[tokio::test]
 async fn a_user_is_shown_to_itself() {
     let sample = Sample::new().await;
-    let answer = sample.larder.get("/v2/user", &sample.token).await;
+    let answer = sample.larder.get(&sample.token, "/v2/user").await;
     let body = answer.json();
     let text = stable(
         answer.text(),
@@ -286,7 +286,7 @@ async fn with_every_state() -> Sample {
 async fn jobs_are_said_in_buildkites_words() {
     let sample = with_every_state().await;
     let path = "/v2/organizations/acme/pipelines/demo/builds/2/jobs";
-    let list = sample.larder.get(path, &sample.token).await.json();
+    let list = sample.larder.get(&sample.token, path).await.json();
     let items = list["items"].as_array().unwrap();
     let fields = ["name", "state", "exit_status", "started_at", "finished_at"];
     let shown: Vec<_> = items
@@ -326,7 +326,7 @@ async fn the_list_of_jobs_goes_by_cursor_and_narrows() {
         )
         .await;
     let list = "/v2/organizations/acme/pipelines/demo/builds/2/jobs";
-    let first = sample.larder.get(list, &sample.token).await.json();
+    let first = sample.larder.get(&sample.token, list).await.json();
     assert_eq!(first["items"].as_array().unwrap().len(), 30);
     assert_eq!(first["links"]["self"], format!("{URL}{list}?per_page=30"));
     let cursor = JobId::parse(first["items"][29]["id"].as_str().unwrap()).unwrap();
@@ -334,7 +334,7 @@ async fn the_list_of_jobs_goes_by_cursor_and_narrows() {
     assert_eq!(next, format!("{URL}{list}?after={cursor}&per_page=30"));
     let second = sample
         .larder
-        .get(next.strip_prefix(URL).unwrap(), &sample.token)
+        .get(&sample.token, next.strip_prefix(URL).unwrap())
         .await
         .json();
     assert_eq!(second["items"].as_array().unwrap().len(), 15);
@@ -343,7 +343,7 @@ async fn the_list_of_jobs_goes_by_cursor_and_narrows() {
     let check = async |query: &str, expected: usize| {
         let answer = sample
             .larder
-            .get(&format!("{list}?per_page=100&{query}"), &sample.token)
+            .get(&sample.token, &format!("{list}?per_page=100&{query}"))
             .await
             .json();
         assert_eq!(
@@ -366,7 +366,7 @@ async fn the_list_of_jobs_goes_by_cursor_and_narrows() {
     ] {
         let (status, message) = sample
             .larder
-            .get(&format!("{list}?{query}"), &sample.token)
+            .get(&sample.token, &format!("{list}?{query}"))
             .await
             .refusal();
         assert_eq!(status, 400);
@@ -401,7 +401,7 @@ async fn with_more_builds() -> Sample {
     ] {
         larder.clock.advance_ms(60_000);
         let path = BUILD.replace("builds/1", &format!("builds/{number}"));
-        let build = larder.get(&path, &sample.token).await.json();
+        let build = larder.get(&sample.token, &path).await.json();
         let job = JobId::parse(build["jobs"][0]["id"].as_str().unwrap()).unwrap();
         larder.finish(job, end, None).await;
     }
@@ -411,7 +411,7 @@ async fn with_more_builds() -> Sample {
 #[tokio::test]
 async fn builds_are_listed_newest_first_by_pipeline_organization_or_all() {
     let sample = with_more_builds().await;
-    let list = async |path: &str| sample.larder.get(path, &sample.token).await.json();
+    let list = async |path: &str| sample.larder.get(&sample.token, path).await.json();
     let of_pipeline = list("/v2/organizations/acme/pipelines/demo/builds").await;
     assert_eq!(numbers(&of_pipeline), [5, 4, 3, 2, 1]);
     assert_eq!(list("/v2/organizations/acme/builds").await, of_pipeline);
@@ -428,7 +428,7 @@ async fn lists_of_builds_narrow_by_every_documented_filter() {
     let sample = with_more_builds().await;
     let check = async |query: &str, expected: &[i64]| {
         let path = format!("/v2/organizations/acme/pipelines/demo/builds?{query}");
-        let list = sample.larder.get(&path, &sample.token).await.json();
+        let list = sample.larder.get(&sample.token, &path).await.json();
         assert_eq!(numbers(&list), expected, "{query}");
     };
     let at = |minutes: i64| START.plus_ms(minutes * 60_000).rfc3339();
@@ -464,7 +464,7 @@ async fn lists_of_builds_narrow_by_every_documented_filter() {
         ),
     ] {
         let path = format!("/v2/organizations/acme/pipelines/demo/builds?{query}");
-        let (status, message) = sample.larder.get(&path, &sample.token).await.refusal();
+        let (status, message) = sample.larder.get(&sample.token, &path).await.refusal();
         assert_eq!(status, 422, "{query}");
         assert!(message.starts_with(expected), "{message}");
     }
@@ -476,13 +476,13 @@ async fn lists_of_builds_lead_on_by_link() {
     let answer = sample
         .larder
         .get(
-            "/v2/builds?created_to=2036-01-01&branch=main&per_page=3",
             &sample.token,
+            "/v2/builds?created_to=2036-01-01&branch=main&per_page=3",
         )
         .await;
     assert_eq!(answer.status, StatusCode::OK);
     let query = "branch=main&created_to=2036-01-01&page=2&per_page=3";
     let expected =
         format!(r#"<{URL}/v2/builds?{query}>; rel="next", <{URL}/v2/builds?{query}>; rel="last""#);
-    assert_eq!(answer.header("link"), Some(expected.as_str()));
+    assert_eq!(answer.header("link"), expected);
 }

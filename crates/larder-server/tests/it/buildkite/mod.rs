@@ -5,9 +5,8 @@ mod artifacts;
 mod builds;
 mod download;
 mod pages;
-mod support;
 
-use crate::buildkite::support::TestLarder;
+use crate::support::TestLarder;
 use larder_core::model::{Artifact, JobId, NewBuild, Role};
 
 /// What most tests look at: build 1 of `github/acme/demo` with the jobs `build` and `test`, and two artifacts.

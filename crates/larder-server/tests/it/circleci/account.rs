@@ -1,6 +1,6 @@
 //! Who the caller is, and which projects the caller has.
 
-use crate::circleci::support::{DEMO, TestLarder};
+use crate::support::{DEMO, TestLarder};
 use larder_core::model::{EndState, Role};
 use serde_json::{Value, json};
 
@@ -8,20 +8,22 @@ use serde_json::{Value, json};
 async fn me_is_the_user_of_a_personal_token() {
     let larder = TestLarder::start();
     larder.project(DEMO, true).await;
-    let personal = larder.token("ada", Some(Role::Reader), "view-builds").await;
-    let project = larder.token_of("ada", "view-builds", Some(DEMO)).await;
+    let personal = larder
+        .member("ada", Role::Reader, DEMO, "view-builds")
+        .await;
+    let project = larder.project_token("ada", DEMO, "view-builds").await;
     for path in ["/api/v1.1/me", "/api/v1/me"] {
-        let me = larder.get_as(&personal, path).await.json();
+        let me = larder.get(&personal, path).await.json();
         assert_eq!(
             json!([me["login"], me["admin"], me["created_at"]]),
-            json!(["ada", false, "2026-11-21T02:15:00.000Z"])
+            json!(["ada", false, "2026-11-21T02:15:00.123Z"])
         );
         assert_eq!(
-            larder.get_as(&project, path).await.pair(),
+            larder.get(&project, path).await.pair(),
             (403, r#"{"message":"Permission denied"}"#)
         );
         assert_eq!(
-            larder.get(path).await.pair(),
+            larder.get("", path).await.pair(),
             (401, r#"{"message":"You must log in first"}"#)
         );
     }
@@ -40,7 +42,7 @@ async fn four_jobs() -> TestLarder {
     ] {
         let job = larder.job(branch).await;
         if let Some(end) = end {
-            larder.finish(&job, end).await;
+            larder.finish(job.id, end, None).await;
         }
     }
     larder
@@ -58,9 +60,11 @@ fn numbers(builds: &Value) -> Vec<&Value> {
 #[tokio::test]
 async fn projects_are_the_callers_with_their_branches_and_newest_builds() {
     let larder = four_jobs().await;
-    let token = larder.token("ada", Some(Role::Reader), "view-builds").await;
+    let token = larder
+        .member("ada", Role::Reader, DEMO, "view-builds")
+        .await;
     for path in ["/api/v1.1/projects", "/api/v1/projects"] {
-        let projects = larder.get_as(&token, path).await.json();
+        let projects = larder.get(&token, path).await.json();
         assert_eq!(projects.as_array().unwrap().len(), 1);
         let project = &projects[0];
         assert_eq!(project["vcs_url"], "https://github.com/acme/demo");
@@ -95,11 +99,11 @@ async fn projects_need_a_token_that_sees_builds() {
     let larder = four_jobs().await;
     let path = "/api/v1.1/projects";
     let token = larder
-        .token("ada", Some(Role::Reader), "read_artifacts")
+        .member("ada", Role::Reader, DEMO, "read_artifacts")
         .await;
-    let denied = larder.get_as(&token, path).await;
+    let denied = larder.get(&token, path).await;
     assert_eq!(denied.pair(), (403, r#"{"message":"Permission denied"}"#));
-    let unknown = larder.get(path).await;
+    let unknown = larder.get("", path).await;
     assert_eq!(
         unknown.pair(),
         (401, r#"{"message":"You must log in first"}"#)

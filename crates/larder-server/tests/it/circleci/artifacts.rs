@@ -1,7 +1,7 @@
 //! Lists of v1 and v1.1.
 
 use super::{LIST, keep_sample, sample};
-use crate::circleci::support::{DEMO, TestLarder};
+use crate::support::{DEMO, TestLarder};
 use axum::http::Method;
 use larder_core::model::{EndState, NewBuild};
 use serde_json::json;
@@ -27,7 +27,7 @@ async fn a_job_lists_its_artifacts_with_four_keys_however_its_project_is_named()
         "/api/v1/project/acme/demo/1/artifacts",
         "/api/v1/project/acme/demo/latest/artifacts?branch=master&filter=successful",
     ] {
-        let answer = larder.get(path).await;
+        let answer = larder.get("", path).await;
         assert_eq!(answer.status, 200, "{path}");
         assert_eq!(answer.json(), expected, "{path}");
         assert_eq!(
@@ -44,18 +44,20 @@ async fn lists_are_spelled_as_the_source_document_prints_them() {
     let (_, example) = document.split_once("```json\n").unwrap();
     let (example, _) = example.split_once("\n```").unwrap();
     let hosts = "https://{n}-{project}-{vcs}.circle-artifacts.com";
-    let larder = TestLarder::with_content_url(Some(hosts));
+    let larder = TestLarder::with_content_url(hosts);
     let project = larder.project(DEMO, true).await;
     for _ in 1..24 {
         larder.job("master").await;
     }
     let job = larder.job("master").await;
-    larder.keep(&job, "raw-test-output/go-test.out", "b").await;
     larder
-        .keep(&job, "raw-test-output/go-test-report.xml", "a")
+        .keep(job.id, "raw-test-output/go-test.out", "b")
+        .await;
+    larder
+        .keep(job.id, "raw-test-output/go-test-report.xml", "a")
         .await;
     let list = larder
-        .get("/api/v1.1/project/github/acme/demo/24/artifacts")
+        .get("", "/api/v1.1/project/github/acme/demo/24/artifacts")
         .await;
     let example = example.replace("88881093", &project.number.to_string());
     assert_eq!(list.text(), example);
@@ -66,7 +68,7 @@ async fn lists_are_spelled_as_the_source_document_prints_them() {
 async fn lists_are_compact_only_for_clients_that_ask_for_json() {
     let (larder, _) = sample().await;
     let compact = larder
-        .ask(Method::GET, LIST, &[("accept", "application/json")])
+        .ask(Method::GET, LIST, &[("accept", "application/json")], "")
         .await;
     assert!(
         compact.text().contains(r#""url":"https://larder.test/"#),
@@ -74,7 +76,7 @@ async fn lists_are_compact_only_for_clients_that_ask_for_json() {
     );
     assert!(!compact.text().contains('\n'));
     for headers in [&[("accept", "*/*")][..], &[("accept", "text/plain")], &[]] {
-        let pretty = larder.ask(Method::GET, LIST, headers).await;
+        let pretty = larder.ask(Method::GET, LIST, headers, "").await;
         assert!(
             pretty
                 .text()
@@ -96,7 +98,7 @@ async fn a_job_without_artifacts_lists_none() {
     larder.project(DEMO, true).await;
     larder.job("master").await;
     for path in [LIST, "/api/v1.1/project/github/acme/demo/latest/artifacts"] {
-        assert_eq!(larder.get(path).await.pair(), (200, "[]"), "{path}");
+        assert_eq!(larder.get("", path).await.pair(), (200, "[]"), "{path}");
     }
 }
 
@@ -105,11 +107,14 @@ async fn a_job_without_artifacts_lists_none() {
 async fn the_nodes_of_a_job_list_the_same_path_each_with_its_own_address() {
     let larder = TestLarder::start();
     larder.project(DEMO, true).await;
-    let nodes = larder.build(NewBuild::default(), 2).await;
-    larder.keep(&nodes[1].job, "out.txt", "one").await;
-    larder.keep(&nodes[0].job, "z.txt", "last").await;
-    larder.keep(&nodes[0].job, "out.txt", "zero").await;
-    let list = larder.get(LIST).await.json();
+    let nodes = larder
+        .build(DEMO, NewBuild::default(), &[("build", 2)])
+        .await
+        .nodes;
+    larder.keep(nodes[1].job.id, "out.txt", "one").await;
+    larder.keep(nodes[0].job.id, "z.txt", "last").await;
+    larder.keep(nodes[0].job.id, "out.txt", "zero").await;
+    let list = larder.get("", LIST).await.json();
     let places: Vec<_> = list
         .as_array()
         .unwrap()
@@ -122,7 +127,7 @@ async fn the_nodes_of_a_job_list_the_same_path_each_with_its_own_address() {
     );
     for (index, content) in [(0, "zero"), (2, "one")] {
         let url = list[index]["url"].as_str().unwrap();
-        assert_eq!(larder.get(url).await.pair(), (200, content));
+        assert_eq!(larder.get("", url).await.pair(), (200, content));
     }
 }
 
@@ -132,11 +137,14 @@ async fn of_equal_paths_the_later_content_wins() {
     let larder = TestLarder::start();
     larder.project(DEMO, true).await;
     let job = larder.job("master").await;
-    larder.keep(&job, "out.txt", "first").await;
-    larder.keep(&job, "out.txt", "second").await;
-    assert_eq!(larder.get(LIST).await.json().as_array().unwrap().len(), 1);
+    larder.keep(job.id, "out.txt", "first").await;
+    larder.keep(job.id, "out.txt", "second").await;
     assert_eq!(
-        larder.get(&format!("{LIST}/0/out.txt")).await.pair(),
+        larder.get("", LIST).await.json().as_array().unwrap().len(),
+        1
+    );
+    assert_eq!(
+        larder.get("", &format!("{LIST}/0/out.txt")).await.pair(),
         (200, "second")
     );
 }
@@ -146,15 +154,15 @@ async fn what_is_deleted_disappears_from_lists_and_addresses() {
     let larder = TestLarder::start();
     larder.project(DEMO, true).await;
     let job = larder.job("master").await;
-    let kept = larder.keep(&job, "out.txt", "bytes").await;
+    let kept = larder.keep(job.id, "out.txt", "bytes").await;
     let artifacts = &larder.larder.artifacts;
     let operator = larder_core::model::Principal::Operator;
     artifacts
         .delete(&operator, kept.id, larder_core::DeletingScope::Delete)
         .await
         .unwrap();
-    assert_eq!(larder.get(LIST).await.pair(), (200, "[]"));
-    let file = larder.get(&format!("{LIST}/0/out.txt")).await;
+    assert_eq!(larder.get("", LIST).await.pair(), (200, "[]"));
+    let file = larder.get("", &format!("{LIST}/0/out.txt")).await;
     assert_eq!(file.pair(), (404, r#"{"message":"Artifact not found"}"#));
 }
 
@@ -163,11 +171,17 @@ async fn a_running_job_lists_what_it_has_kept_so_far() {
     let larder = TestLarder::start();
     larder.project(DEMO, true).await;
     let job = larder.job("master").await;
-    larder.keep(&job, "a", "a").await;
-    assert_eq!(larder.get(LIST).await.json().as_array().unwrap().len(), 1);
-    larder.keep(&job, "b", "b").await;
-    larder.finish(&job, EndState::Failed).await;
-    assert_eq!(larder.get(LIST).await.json().as_array().unwrap().len(), 2);
+    larder.keep(job.id, "a", "a").await;
+    assert_eq!(
+        larder.get("", LIST).await.json().as_array().unwrap().len(),
+        1
+    );
+    larder.keep(job.id, "b", "b").await;
+    larder.finish(job.id, EndState::Failed, None).await;
+    assert_eq!(
+        larder.get("", LIST).await.json().as_array().unwrap().len(),
+        2
+    );
 }
 
 #[tokio::test]
@@ -178,7 +192,7 @@ async fn other_hosts_of_code_have_projects_of_their_own() {
     for vcs in ["bb", "bitbucket"] {
         let path = format!("/api/v1.1/project/{vcs}/acme/demo/1/artifacts");
         assert_eq!(
-            larder.get(&path).await.pair(),
+            larder.get("", &path).await.pair(),
             (404, r#"{"message":"Build not found"}"#),
             "{vcs}"
         );

@@ -1,6 +1,6 @@
 //! Builds: recent ones, those of a branch, one with its steps.
 
-use crate::circleci::support::{Answer, DEMO, TestLarder};
+use crate::support::{Answer, DEMO, TestLarder};
 use bytes::Bytes;
 use larder_core::model::{EndState, NewBuild, NewStep, Principal, Role, StepState};
 use serde_json::json;
@@ -42,12 +42,12 @@ async fn a_project_lists_its_newest_builds_first_thirty_or_at_most_a_hundred() {
         ("?filter=completed", vec![]),
     ] {
         assert_eq!(
-            numbers(&larder.get(&format!("{PROJECT}{query}")).await),
+            numbers(&larder.get("", &format!("{PROJECT}{query}")).await),
             expected,
             "{query}"
         );
         let v1 = format!("/api/v1/project/acme/demo{query}");
-        assert_eq!(numbers(&larder.get(&v1).await), expected, "{v1}");
+        assert_eq!(numbers(&larder.get("", &v1).await), expected, "{v1}");
     }
 }
 
@@ -59,15 +59,15 @@ async fn a_branch_lists_its_builds_encoded_or_not() {
     larder.job("master").await;
     for path in ["tree/feature%2Fx", "tree/feature/x"] {
         assert_eq!(
-            numbers(&larder.get(&format!("{PROJECT}/{path}")).await),
+            numbers(&larder.get("", &format!("{PROJECT}/{path}")).await),
             [1],
             "{path}"
         );
         let v1 = format!("/api/v1/project/acme/demo/{path}");
-        assert_eq!(numbers(&larder.get(&v1).await), [1], "{v1}");
+        assert_eq!(numbers(&larder.get("", &v1).await), [1], "{v1}");
     }
     assert_eq!(
-        numbers(&larder.get(&format!("{PROJECT}/tree/nope")).await),
+        numbers(&larder.get("", &format!("{PROJECT}/tree/nope")).await),
         [0; 0]
     );
 }
@@ -78,14 +78,16 @@ async fn recent_builds_are_those_of_the_callers_projects() {
     larder.project("github/acme/other", true).await;
     larder.job("master").await;
     larder.job("master").await;
-    let member = larder.token("ada", Some(Role::Reader), "view-builds").await;
-    let stranger = larder.token("eve", None, "view-builds").await;
+    let member = larder
+        .member("ada", Role::Reader, DEMO, "view-builds")
+        .await;
+    let stranger = larder.outsider("eve", "view-builds").await;
     for api in ["/api/v1.1", "/api/v1"] {
         let path = format!("{api}/recent-builds?limit=5&filter=nonsense");
-        assert_eq!(numbers(&larder.get_as(&member, &path).await), [2, 1]);
-        assert_eq!(numbers(&larder.get_as(&stranger, &path).await), [0; 0]);
+        assert_eq!(numbers(&larder.get(&member, &path).await), [2, 1]);
+        assert_eq!(numbers(&larder.get(&stranger, &path).await), [0; 0]);
         assert_eq!(
-            larder.get(&path).await.pair(),
+            larder.get("", &path).await.pair(),
             (401, r#"{"message":"You must log in first"}"#)
         );
     }
@@ -95,7 +97,7 @@ async fn recent_builds_are_those_of_the_callers_projects() {
 async fn a_running_build_has_no_outcome_and_no_end() {
     let larder = demo().await;
     larder.job("master").await;
-    let build = larder.get(&format!("{PROJECT}/1")).await.json();
+    let build = larder.get("", &format!("{PROJECT}/1")).await.json();
     let standing = json!([build["lifecycle"], build["outcome"], build["status"]]);
     assert_eq!(standing, json!(["running", null, "running"]));
     assert_eq!(build["stop_time"], json!(null));
@@ -110,11 +112,16 @@ async fn a_build_sums_up_its_job() {
         message: Some("Fix it\n\nFor good.".into()),
         ..NewBuild::default()
     };
-    let job = larder.build(new, 1).await.remove(0).job;
-    larder.keep(&job, "out", "bytes").await;
+    let job = larder
+        .build(DEMO, new, &[("build", 1)])
+        .await
+        .nodes
+        .remove(0)
+        .job;
+    larder.keep(job.id, "out", "bytes").await;
     larder.clock.advance_ms(2_000);
-    larder.finish(&job, EndState::Failed).await;
-    let mut build = larder.get(&format!("{PROJECT}/1")).await.json();
+    larder.finish(job.id, EndState::Failed, None).await;
+    let mut build = larder.get("", &format!("{PROJECT}/1")).await.json();
     assert_eq!(build["workflows"]["job_id"], job.id.to_string());
     assert_eq!(build["workflows"]["workflow_id"], job.build_id.to_string());
     build.as_object_mut().unwrap().remove("workflows");
@@ -138,17 +145,17 @@ async fn a_build_sums_up_its_job() {
       "previous": null,
       "previous_successful_build": null,
       "pull_requests": [],
-      "queued_at": "2026-11-21T02:15:00.000Z",
+      "queued_at": "2026-11-21T02:15:00.123Z",
       "reponame": "demo",
       "retries": null,
       "retry_of": null,
-      "start_time": "2026-11-21T02:15:00.000Z",
+      "start_time": "2026-11-21T02:15:00.123Z",
       "status": "failed",
       "steps": [],
-      "stop_time": "2026-11-21T02:15:02.000Z",
+      "stop_time": "2026-11-21T02:15:02.123Z",
       "subject": "Fix it",
       "timedout": false,
-      "usage_queued_at": "2026-11-21T02:15:00.000Z",
+      "usage_queued_at": "2026-11-21T02:15:00.123Z",
       "user": {
         "is_user": false,
         "login": null,
@@ -164,7 +171,7 @@ async fn a_build_sums_up_its_job() {
     }
     "#);
     assert_eq!(
-        larder.get("/api/v1/project/acme/demo/1").await.json()["build_num"],
+        larder.get("", "/api/v1/project/acme/demo/1").await.json()["build_num"],
         1
     );
 }
@@ -172,7 +179,10 @@ async fn a_build_sums_up_its_job() {
 /// A job of two nodes: the step passed on one and failed on the other, which printed something.
 async fn two_nodes() -> TestLarder {
     let larder = demo().await;
-    let nodes = larder.build(NewBuild::default(), 2).await;
+    let nodes = larder
+        .build(DEMO, NewBuild::default(), &[("build", 2)])
+        .await
+        .nodes;
     let steps = &larder.larder.steps;
     for (node, state, exit) in [
         (&nodes[0].job, StepState::Passed, 0),
@@ -215,7 +225,7 @@ fn step(name: &str) -> NewStep {
 #[tokio::test]
 async fn a_build_shows_its_steps_node_by_node() {
     let larder = two_nodes().await;
-    let build = larder.get(&format!("{PROJECT}/1")).await.json();
+    let build = larder.get("", &format!("{PROJECT}/1")).await.json();
     assert_eq!(build["steps"][0]["name"], "Compile");
     let keys = [
         "index",
@@ -242,14 +252,17 @@ async fn a_build_shows_its_steps_node_by_node() {
 #[tokio::test]
 async fn what_a_step_printed_is_at_its_output_url() {
     let larder = two_nodes().await;
-    let build = larder.get(&format!("{PROJECT}/1")).await.json();
+    let build = larder.get("", &format!("{PROJECT}/1")).await.json();
     let action = &build["steps"][0]["actions"][1];
-    let output = larder.get(action["output_url"].as_str().unwrap()).await;
+    let output = larder.get("", action["output_url"].as_str().unwrap()).await;
     let message = "hé\u{1b}[31m \u{fffd}";
     let expected = json!([{ "type": "out", "time": action["start_time"], "message": message }]);
     assert_eq!(output.json(), expected);
     assert_eq!(
-        larder.get(&format!("{PROJECT}/1/output/0/0")).await.pair(),
+        larder
+            .get("", &format!("{PROJECT}/1/output/0/0"))
+            .await
+            .pair(),
         (200, "[]")
     );
 }
@@ -258,7 +271,7 @@ async fn what_a_step_printed_is_at_its_output_url() {
 async fn output_that_is_not_there_or_not_to_be_seen_is_refused() {
     let larder = two_nodes().await;
     for path in ["1/output/1/0", "1/output/0/2", "1/output/x/0"] {
-        let answer = larder.get(&format!("{PROJECT}/{path}")).await;
+        let answer = larder.get("", &format!("{PROJECT}/{path}")).await;
         assert_eq!(
             answer.pair(),
             (404, r#"{"message":"Step not found"}"#),
@@ -266,11 +279,9 @@ async fn output_that_is_not_there_or_not_to_be_seen_is_refused() {
         );
     }
     let token = larder
-        .token("ada", Some(Role::Reader), "read_artifacts")
+        .member("ada", Role::Reader, DEMO, "read_artifacts")
         .await;
-    let denied = larder
-        .get_as(&token, &format!("{PROJECT}/1/output/0/1"))
-        .await;
+    let denied = larder.get(&token, &format!("{PROJECT}/1/output/0/1")).await;
     assert_eq!(denied.pair(), (403, r#"{"message":"Permission denied"}"#));
 }
 
@@ -293,7 +304,10 @@ async fn long_output_comes_in_several_messages_that_join_to_what_was_printed() {
             .await
             .unwrap();
     }
-    let output = larder.get(&format!("{PROJECT}/1/output/0/0")).await.json();
+    let output = larder
+        .get("", &format!("{PROJECT}/1/output/0/0"))
+        .await
+        .json();
     let messages = output.as_array().unwrap();
     let joined: String = messages
         .iter()
@@ -317,9 +331,12 @@ async fn no_results_of_tests_are_kept() {
         "/api/v1/project/acme/demo/1/tests".into(),
     ] {
         assert_eq!(
-            larder.get(&path).await.json(),
+            larder.get("", &path).await.json(),
             json!({ "tests": [], "exceptions": [] })
         );
     }
-    assert_eq!(larder.get(&format!("{PROJECT}/2/tests")).await.status, 404);
+    assert_eq!(
+        larder.get("", &format!("{PROJECT}/2/tests")).await.status,
+        404
+    );
 }

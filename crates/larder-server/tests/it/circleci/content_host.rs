@@ -1,16 +1,16 @@
 //! A host for each job, with the content host set to a wildcard.
 
 use super::{LIST, keep_sample};
-use crate::circleci::support::{Answer, TestLarder};
+use crate::support::{Answer, DEMO, TestLarder};
 use axum::http::Method;
 use larder_core::model::{Principal, ProjectSlug, Role};
 
 const HOSTS: &str = "https://{n}-{project}-{vcs}.artifacts.example";
 
 async fn wildcard(public: bool) -> (TestLarder, String) {
-    let larder = TestLarder::with_content_url(Some(HOSTS));
+    let larder = TestLarder::with_content_url(HOSTS);
     keep_sample(&larder, public).await;
-    let slug = ProjectSlug::parse(crate::circleci::support::DEMO).unwrap();
+    let slug = ProjectSlug::parse(DEMO).unwrap();
     let project = larder
         .larder
         .projects
@@ -22,13 +22,13 @@ async fn wildcard(public: bool) -> (TestLarder, String) {
 
 async fn get(larder: &TestLarder, host: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
     let headers: Vec<_> = [&[("host", host)], headers].concat();
-    larder.ask(Method::GET, path, &headers).await
+    larder.ask(Method::GET, path, &headers, "").await
 }
 
 #[tokio::test]
 async fn lists_give_the_host_of_the_job_and_the_host_gives_the_file() {
     let (larder, host) = wildcard(true).await;
-    let list = larder.get(LIST).await.json();
+    let list = larder.get("", LIST).await.json();
     assert_eq!(list[0]["url"], format!("https://{host}/0/artifact-file"));
     assert_eq!(
         list[1]["url"],
@@ -58,7 +58,10 @@ async fn lists_give_the_host_of_the_job_and_the_host_gives_the_file() {
         );
         // Absolute, as a proxy would ask.
         assert_eq!(
-            larder.get(&format!("https://{host}{path}")).await.pair(),
+            larder
+                .get("", &format!("https://{host}{path}"))
+                .await
+                .pair(),
             (200, bytes)
         );
     }
@@ -68,7 +71,9 @@ async fn lists_give_the_host_of_the_job_and_the_host_gives_the_file() {
 #[tokio::test]
 async fn a_private_file_comes_with_any_carrier_and_is_never_redirected() {
     let (larder, host) = wildcard(false).await;
-    let token = larder.token("ada", Some(Role::Reader), "view-builds").await;
+    let token = larder
+        .member("ada", Role::Reader, DEMO, "view-builds")
+        .await;
     let path = "/0//tmp/artifacts/artifact-2";
     let bearer = format!("Bearer {token}");
     for header in [("circle-token", &*token), ("authorization", &*bearer)] {
@@ -99,7 +104,7 @@ async fn a_private_file_comes_with_any_carrier_and_is_never_redirected() {
             .pair(),
         (404, r#"{"message":"Artifact not found"}"#)
     );
-    let status = larder.token_of("ada", "status", None).await;
+    let status = larder.token("ada", "status").await;
     assert_eq!(
         get(&larder, &host, path, &[("circle-token", &status)])
             .await
@@ -140,7 +145,7 @@ async fn the_host_of_a_job_answers_nothing_but_its_files() {
         );
     }
     let answer = larder
-        .ask(Method::DELETE, "/0/artifact-file", &[("host", &host)])
+        .ask(Method::DELETE, "/0/artifact-file", &[("host", &host)], "")
         .await;
     assert_eq!(
         (answer.status.as_u16(), &answer.headers["allow"]),

@@ -1,7 +1,7 @@
 //! The file itself, under each of its addresses.
 
 use super::{LIST, sample};
-use crate::circleci::support::{DEMO, TestLarder};
+use crate::support::{DEMO, TestLarder};
 use axum::http::Method;
 
 const FIRST: &str = "my artifact file\n";
@@ -28,8 +28,8 @@ async fn a_file_answers_under_every_address_that_people_have_pasted() {
         (format!("{output}/artifact-file"), FIRST),
         (format!("{output}//tmp/artifacts/artifact-2"), SECOND),
     ] {
-        assert_eq!(larder.get(&path).await.pair(), (200, bytes), "{path}");
-        let head = larder.ask(Method::HEAD, &path, &[]).await;
+        assert_eq!(larder.get("", &path).await.pair(), (200, bytes), "{path}");
+        let head = larder.ask(Method::HEAD, &path, &[], "").await;
         assert_eq!((head.status.as_u16(), head.body.len()), (200, 0), "HEAD {path}");
     }
 }
@@ -51,7 +51,7 @@ async fn a_file_that_is_not_there_is_an_artifact_not_found() {
         "/gh/acme/demo/1/artifacts/0/nope".into(),
     ] {
         assert_eq!(
-            larder.get(&path).await.pair(),
+            larder.get("", &path).await.pair(),
             (404, r#"{"message":"Artifact not found"}"#),
             "{path}"
         );
@@ -66,9 +66,9 @@ async fn the_literal_variable_of_old_addresses_leads_to_the_file() {
     let job = larder.job("master").await;
     let path = "tmp/circle-artifacts.AbC/hello.txt";
     larder
-        .keep_as(&job, path, Some("$CIRCLE_ARTIFACTS/hello.txt"), "hello")
+        .keep_as(job.id, path, Some("$CIRCLE_ARTIFACTS/hello.txt"), "hello")
         .await;
-    let list = larder.get(LIST).await.json();
+    let list = larder.get("", LIST).await.json();
     assert_eq!(list[0]["path"], path);
     assert_eq!(list[0]["pretty_path"], "$CIRCLE_ARTIFACTS/hello.txt");
     for name in [
@@ -78,7 +78,7 @@ async fn the_literal_variable_of_old_addresses_leads_to_the_file() {
         "/tmp/circle-artifacts.AbC/hello.txt",
     ] {
         assert_eq!(
-            larder.get(&format!("{LIST}/0/{name}")).await.pair(),
+            larder.get("", &format!("{LIST}/0/{name}")).await.pair(),
             (200, "hello"),
             "{name}"
         );
@@ -114,9 +114,9 @@ async fn names_come_back_through_the_address_that_the_list_gives() {
         ".hidden",
     ];
     for name in names {
-        larder.keep(&job, name, name).await;
+        larder.keep(job.id, name, name).await;
     }
-    let list = larder.get(LIST).await.json();
+    let list = larder.get("", LIST).await.json();
     let list = list.as_array().unwrap();
     assert_eq!(list.len(), names.len());
     for item in list {
@@ -124,7 +124,7 @@ async fn names_come_back_through_the_address_that_the_list_gives() {
             item["path"].as_str().unwrap(),
             item["url"].as_str().unwrap(),
         );
-        assert_eq!(larder.get(url).await.pair(), (200, path), "{url}");
+        assert_eq!(larder.get("", url).await.pair(), (200, path), "{url}");
     }
     let spaced = list.iter().find(|item| item["path"] == names[0]).unwrap();
     assert!(
@@ -140,18 +140,18 @@ async fn a_plus_means_itself_and_if_there_is_no_such_file_a_space() {
     let larder = TestLarder::start();
     larder.project(DEMO, true).await;
     let job = larder.job("master").await;
-    larder.keep(&job, "a b", "space").await;
+    larder.keep(job.id, "a b", "space").await;
     assert_eq!(
-        larder.get(&format!("{LIST}/0/a+b")).await.pair(),
+        larder.get("", &format!("{LIST}/0/a+b")).await.pair(),
         (200, "space")
     );
-    larder.keep(&job, "a+b", "plus").await;
+    larder.keep(job.id, "a+b", "plus").await;
     assert_eq!(
-        larder.get(&format!("{LIST}/0/a+b")).await.pair(),
+        larder.get("", &format!("{LIST}/0/a+b")).await.pair(),
         (200, "plus")
     );
     assert_eq!(
-        larder.get(&format!("{LIST}/0/a%20b")).await.pair(),
+        larder.get("", &format!("{LIST}/0/a%20b")).await.pair(),
         (200, "space")
     );
 }
@@ -162,22 +162,22 @@ async fn an_address_with_a_token_appended_gives_the_file_of_a_private_project() 
     let larder = TestLarder::start();
     super::keep_sample(&larder, false).await;
     let token = larder
-        .token("ada", Some(larder_core::model::Role::Reader), "view-builds")
+        .member("ada", larder_core::model::Role::Reader, DEMO, "view-builds")
         .await;
     let list = larder
-        .get(&format!("{LIST}?circle-token={token}"))
+        .get("", &format!("{LIST}?circle-token={token}"))
         .await
         .json();
     let url = list[1]["url"].as_str().unwrap();
     assert_eq!(
         larder
-            .get(&format!("{url}?circle-token={token}"))
+            .get("", &format!("{url}?circle-token={token}"))
             .await
             .pair(),
         (200, SECOND)
     );
     assert_eq!(
-        larder.get(url).await.pair(),
+        larder.get("", url).await.pair(),
         (404, r#"{"message":"Build not found"}"#)
     );
 }
@@ -188,17 +188,22 @@ async fn an_output_address_takes_the_node_from_its_index() {
     let larder = TestLarder::start();
     larder.project(DEMO, true).await;
     let nodes = larder
-        .build(larder_core::model::NewBuild::default(), 2)
-        .await;
+        .build(
+            DEMO,
+            larder_core::model::NewBuild::default(),
+            &[("build", 2)],
+        )
+        .await
+        .nodes;
     for node in &nodes {
         larder
-            .keep(&node.job, "out", &node.job.index.to_string())
+            .keep(node.job.id, "out", &node.job.index.to_string())
             .await;
     }
     for node in &nodes {
         for index in ["0", "1"] {
             let path = format!("/output/job/{}/artifacts/{index}/out", node.job.id);
-            assert_eq!(larder.get(&path).await.pair(), (200, index), "{path}");
+            assert_eq!(larder.get("", &path).await.pair(), (200, index), "{path}");
         }
     }
 }
@@ -213,13 +218,16 @@ async fn what_cannot_be_an_output_address_is_an_invalid_build_specification() {
         "/output/static/style.css".into(),
     ] {
         assert_eq!(
-            larder.get(&path).await.pair(),
+            larder.get("", &path).await.pair(),
             (404, "invalid build specification"),
             "{path}"
         );
     }
     let unknown = larder
-        .get("/output/job/00000000-0000-7000-8000-000000000000/artifacts/0/x")
+        .get(
+            "",
+            "/output/job/00000000-0000-7000-8000-000000000000/artifacts/0/x",
+        )
         .await;
     assert_eq!(unknown.pair(), (404, r#"{"message":"Build not found"}"#));
 }

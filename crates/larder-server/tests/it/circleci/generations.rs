@@ -1,7 +1,7 @@
 //! v2 and v3.
 
 use super::sample;
-use crate::circleci::support::{Answer, DEMO, TestLarder};
+use crate::support::{Answer, DEMO, TestLarder};
 use larder_core::model::{
     ArtifactPath, EndState, NewArtifact, NewBuild, NewJob, Principal, ProjectSlug, Role,
 };
@@ -29,7 +29,7 @@ async fn v2_lists_without_pretty_path_and_takes_a_slug_in_one_segment_too() {
         "github%2facme%2fdemo",
     ] {
         let answer = larder
-            .get(&format!("/api/v2/project/{slug}/1/artifacts"))
+            .get("", &format!("/api/v2/project/{slug}/1/artifacts"))
             .await;
         assert_eq!(
             (answer.status.as_u16(), answer.json()),
@@ -43,7 +43,9 @@ async fn v2_lists_without_pretty_path_and_takes_a_slug_in_one_segment_too() {
 #[tokio::test]
 async fn v2_knows_no_such_job() {
     let (larder, _) = sample().await;
-    let token = larder.token("ada", Some(Role::Reader), "view-builds").await;
+    let token = larder
+        .member("ada", Role::Reader, DEMO, "view-builds")
+        .await;
     let missing = (404, r#"{"message":"Job not found."}"#);
     for path in [
         "/api/v2/project/gh/acme/demo/999/artifacts",
@@ -51,15 +53,15 @@ async fn v2_knows_no_such_job() {
         "/api/v2/project/gh/acme/demo/job/999",
         "/api/v2/project/gh/acme/demo/latest/artifacts",
     ] {
-        assert_eq!(larder.get(path).await.pair(), missing, "{path}");
-        assert_eq!(larder.get_as(&token, path).await.pair(), missing, "{path}");
+        assert_eq!(larder.get("", path).await.pair(), missing, "{path}");
+        assert_eq!(larder.get(&token, path).await.pair(), missing, "{path}");
     }
     for path in [
         "/api/v2/project/gh/acme/other/1/artifacts",
         "/api/v2/project/demo/1/artifacts",
     ] {
-        assert_eq!(larder.get(path).await.pair(), missing, "{path}");
-        let known = larder.get_as(&token, path).await;
+        assert_eq!(larder.get("", path).await.pair(), missing, "{path}");
+        let known = larder.get(&token, path).await;
         assert_eq!(
             known.pair(),
             (404, r#"{"message":"Project not found"}"#),
@@ -75,7 +77,7 @@ async fn v2_lists_nothing_for_a_job_without_artifacts() {
     larder.project(DEMO, true).await;
     larder.job("master").await;
     assert_eq!(
-        larder.get(V2).await.json(),
+        larder.get("", V2).await.json(),
         json!({ "items": [], "next_page_token": null })
     );
 }
@@ -84,7 +86,10 @@ async fn v2_lists_nothing_for_a_job_without_artifacts() {
 async fn v2_gives_long_lists_in_pages_that_join_without_gap_or_overlap() {
     let larder = TestLarder::start();
     larder.project(DEMO, true).await;
-    let nodes = larder.build(NewBuild::default(), 2).await;
+    let nodes = larder
+        .build(DEMO, NewBuild::default(), &[("build", 2)])
+        .await
+        .nodes;
     for node in &nodes {
         let jobs: Vec<_> = (0..600)
             .map(|number| {
@@ -106,9 +111,9 @@ async fn v2_gives_long_lists_in_pages_that_join_without_gap_or_overlap() {
         }
     }
     let items = |answer: &Answer| answer.json()["items"].as_array().unwrap().clone();
-    let first = larder.get(V2).await;
+    let first = larder.get("", V2).await;
     let token = first.json()["next_page_token"].as_str().unwrap().to_owned();
-    let second = larder.get(&format!("{V2}?page-token={token}")).await;
+    let second = larder.get("", &format!("{V2}?page-token={token}")).await;
     assert_eq!(second.json()["next_page_token"], json!(null));
     assert_eq!((items(&first).len(), items(&second).len()), (1_000, 200));
     let mut urls: Vec<_> = [items(&first), items(&second)]
@@ -145,7 +150,7 @@ async fn two_jobs() -> (TestLarder, Announced) {
     let announced = announced.unwrap();
     larder.clock.advance_ms(1_500);
     for node in &announced.nodes[..2] {
-        larder.finish(&node.job, EndState::Passed).await;
+        larder.finish(node.job.id, EndState::Passed, None).await;
     }
     (larder, announced)
 }
@@ -155,7 +160,7 @@ async fn v2_shows_a_job() {
     let (larder, _) = two_jobs().await;
     for slug in ["gh/acme/demo", "gh%2Facme%2Fdemo"] {
         let job = larder
-            .get(&format!("/api/v2/project/{slug}/job/1"))
+            .get("", &format!("/api/v2/project/{slug}/job/1"))
             .await
             .json();
         let keys = ["number", "name", "status", "duration", "parallelism"];
@@ -169,7 +174,7 @@ async fn v2_shows_a_job() {
 async fn v2_lists_the_jobs_of_a_workflow_which_is_a_build() {
     let (larder, announced) = two_jobs().await;
     let path = format!("/api/v2/workflow/{}/job", announced.build.id);
-    let items = larder.get(&path).await.json()["items"].clone();
+    let items = larder.get("", &path).await.json()["items"].clone();
     let keys = ["name", "job_number", "project_slug", "id", "status"];
     let facts = |item: &serde_json::Value| json!(keys.map(|key| item[key].clone()));
     let id = |place: usize| announced.nodes[place].job.id.to_string();
@@ -182,7 +187,7 @@ async fn v2_lists_the_jobs_of_a_workflow_which_is_a_build() {
         facts(&items[1]),
         json!(["deploy", null, "gh/acme/demo", id(2), "queued"])
     );
-    let unknown = larder.get("/api/v2/workflow/nope/job").await;
+    let unknown = larder.get("", "/api/v2/workflow/nope/job").await;
     assert_eq!(unknown.pair(), (404, r#"{"message":"Job not found."}"#));
 }
 
@@ -191,13 +196,20 @@ async fn v2_lists_the_jobs_of_a_workflow_which_is_a_build() {
 async fn v3_lists_the_artifacts_of_a_job_by_its_id() {
     let larder = TestLarder::start();
     larder.project(DEMO, false).await;
-    let nodes = larder.build(NewBuild::default(), 2).await;
-    let kept = larder.keep(&nodes[1].job, "a b", "bytes").await;
-    let token = larder.token("ada", Some(Role::Reader), "view-builds").await;
+    let nodes = larder
+        .build(DEMO, NewBuild::default(), &[("build", 2)])
+        .await
+        .nodes;
+    let kept = larder.keep(nodes[1].job.id, "a b", "bytes").await;
+    let token = larder
+        .member("ada", Role::Reader, DEMO, "view-builds")
+        .await;
     let bearer = format!("Bearer {token}");
     let headers = [("authorization", &*bearer), ("accept", "application/json")];
     let path = format!("/api/v3/jobs/{}/artifacts", nodes[0].job.id);
-    let answer = larder.ask(axum::http::Method::GET, &path, &headers).await;
+    let answer = larder
+        .ask(axum::http::Method::GET, &path, &headers, "")
+        .await;
     let url = format!(
         "https://larder.test/output/job/{}/artifacts/1/a%20b",
         nodes[1].job.id
@@ -209,7 +221,9 @@ async fn v3_lists_the_artifacts_of_a_job_by_its_id() {
             "page": { "next": null },
         })
     );
-    let file = larder.ask(axum::http::Method::GET, &url, &headers).await;
+    let file = larder
+        .ask(axum::http::Method::GET, &url, &headers, "")
+        .await;
     assert_eq!(file.pair(), (200, "bytes"));
 }
 
@@ -225,7 +239,9 @@ async fn v3_refuses_with_an_id_a_title_and_a_detail() {
         "00000000-0000-7000-8000-000000000000".into(),
         "nope".into(),
     ] {
-        let answer = larder.get(&format!("/api/v3/jobs/{id}/artifacts")).await;
+        let answer = larder
+            .get("", &format!("/api/v3/jobs/{id}/artifacts"))
+            .await;
         assert_eq!(
             (answer.status.as_u16(), answer.json()),
             (404, missing.clone()),
@@ -233,13 +249,13 @@ async fn v3_refuses_with_an_id_a_title_and_a_detail() {
         );
     }
     let path = format!("/api/v3/jobs/{}/artifacts", job.id);
-    let wrong = larder.get_as("guess", &path).await;
+    let wrong = larder.get("guess", &path).await;
     assert_eq!(
         (wrong.status.as_u16(), &wrong.json()["error"]["detail"]),
         (401, &"Invalid token provided.".into())
     );
-    let status = larder.token("ada", Some(Role::Reader), "status").await;
-    let denied = larder.get_as(&status, &path).await;
+    let status = larder.member("ada", Role::Reader, DEMO, "status").await;
+    let denied = larder.get(&status, &path).await;
     assert_eq!(
         (denied.status.as_u16(), &denied.json()["error"]["detail"]),
         (403, &"Permission denied".into())

@@ -8,10 +8,9 @@ mod files;
 mod generations;
 mod latest;
 mod refusals;
-mod support;
 mod tokens;
 
-use crate::circleci::support::{DEMO, TestLarder};
+use crate::support::{DEMO, TestLarder};
 use larder_core::model::{EndState, Job};
 
 /// Where the first job of the demo project has its list.
@@ -28,15 +27,15 @@ async fn keep_sample(larder: &TestLarder, public: bool) -> Job {
     larder.project(DEMO, public).await;
     let job = larder.job("master").await;
     larder
-        .keep(&job, "artifact-file", "my artifact file\n")
+        .keep(job.id, "artifact-file", "my artifact file\n")
         .await;
     larder
         .keep(
-            &job,
+            job.id,
             "tmp/artifacts/artifact-2",
             "my artifact files in a dir\n",
         )
         .await;
-    larder.finish(&job, EndState::Passed).await;
+    larder.finish(job.id, EndState::Passed, None).await;
     job
 }

@@ -1,6 +1,7 @@
 //! Methods, routes and values that are mistaken.
 
 use super::{LIST, sample};
+use crate::support::DEMO;
 use axum::http::Method;
 
 /// Nothing here creates or deletes, whatever the token may do elsewhere.
@@ -8,7 +9,7 @@ use axum::http::Method;
 async fn other_methods_are_refused_in_this_apis_form_with_what_is_allowed() {
     let (larder, job) = sample().await;
     let token = larder
-        .token("root", Some(larder_core::model::Role::Admin), "admin")
+        .member("root", larder_core::model::Role::Admin, DEMO, "admin")
         .await;
     let message = r#"{"message":"Method not allowed: this API only reads"}"#;
     for path in [
@@ -28,19 +29,22 @@ async fn other_methods_are_refused_in_this_apis_form_with_what_is_allowed() {
             Method::OPTIONS,
         ] {
             let answer = larder
-                .ask(method.clone(), &path, &[("circle-token", &token)])
+                .ask(method.clone(), &path, &[("circle-token", &token)], "")
                 .await;
             assert_eq!(answer.pair(), (405, message), "{method} {path}");
             assert_eq!(answer.headers["allow"], "GET, HEAD", "{method} {path}");
         }
     }
     let path = format!("/api/v3/jobs/{}/artifacts", job.id);
-    let answer = larder.ask(Method::DELETE, &path, &[]).await;
+    let answer = larder.ask(Method::DELETE, &path, &[], "").await;
     assert_eq!(answer.status, 405);
     assert_eq!(answer.headers["allow"], "GET, HEAD");
     assert_eq!(answer.json()["error"]["title"], "Method Not Allowed");
     assert_eq!(
-        larder.get(&format!("{LIST}/0/artifact-file")).await.status,
+        larder
+            .get("", &format!("{LIST}/0/artifact-file"))
+            .await
+            .status,
         200
     );
 }
@@ -54,7 +58,7 @@ async fn addresses_that_are_no_route_say_so_in_the_form_of_their_generation() {
         "/api/v2/me/collaborations",
         "/api/v1.1/project/github/acme/demo/1/artifacts/0",
     ] {
-        let answer = larder.get(path).await;
+        let answer = larder.get("", path).await;
         assert_eq!(answer.status, 404, "{path}");
         assert!(
             answer.json()["message"]
@@ -64,7 +68,7 @@ async fn addresses_that_are_no_route_say_so_in_the_form_of_their_generation() {
             "{path}"
         );
     }
-    let answer = larder.get("/api/v3/nope").await;
+    let answer = larder.get("", "/api/v3/nope").await;
     assert_eq!(
         (answer.status.as_u16(), &answer.json()["error"]["id"]),
         (404, &"not-found".into())
@@ -89,7 +93,7 @@ async fn values_that_mean_nothing_are_named() {
             "page-token: must be a next_page_token that this list gave",
         ),
     ] {
-        let answer = larder.get(&path).await;
+        let answer = larder.get("", &path).await;
         assert_eq!(
             (answer.status.as_u16(), answer.json()["message"].as_str()),
             (400, Some(message)),
@@ -97,6 +101,6 @@ async fn values_that_mean_nothing_are_named() {
         );
     }
     for path in [format!("{LIST}/0/%ff"), format!("{project}/tree/%ff")] {
-        assert_eq!(larder.get(&path).await.status, 400, "{path}");
+        assert_eq!(larder.get("", &path).await.status, 400, "{path}");
     }
 }

@@ -1,7 +1,7 @@
 //! Who may do what, and how it is said that somebody may not.
 
 use super::{NOBODY, Running, announce};
-use crate::larder::support::{PROJECT, TestLarder};
+use crate::support::{DEMO, TestLarder};
 use axum::http::Method;
 use larder_core::model::Role;
 use serde_json::{Value, json};
@@ -11,9 +11,9 @@ fn addresses(running: &Running, artifact: &str) -> Vec<(Method, String)> {
     let (build, job) = (&running.build, &running.job);
     [
         (Method::GET, "projects".to_owned()),
-        (Method::GET, format!("projects/{PROJECT}")),
-        (Method::POST, format!("projects/{PROJECT}/builds")),
-        (Method::GET, format!("projects/{PROJECT}/builds")),
+        (Method::GET, format!("projects/{DEMO}")),
+        (Method::POST, format!("projects/{DEMO}/builds")),
+        (Method::GET, format!("projects/{DEMO}/builds")),
         (Method::GET, format!("builds/{build}")),
         (Method::POST, format!("builds/{build}/jobs")),
         (Method::GET, format!("builds/{build}/artifacts")),
@@ -78,14 +78,12 @@ async fn without_a_token_everything_asks_for_one_whether_or_not_it_is_there() {
 
 #[tokio::test]
 async fn a_public_project_needs_a_token_here_too() {
-    let test = TestLarder::start().await;
+    let test = TestLarder::with_demo().await;
     test.project("github/acme/open", true).await;
     test.get("", "/larder/v1/projects/github/acme/open")
         .await
         .refused(401, "unauthenticated", "");
-    let stranger = test
-        .token("eve", Role::Reader, PROJECT, "read_builds")
-        .await;
+    let stranger = test.member("eve", Role::Reader, DEMO, "read_builds").await;
     test.get(&stranger, "/larder/v1/projects/github/acme/open")
         .await
         .is(200);
@@ -97,7 +95,7 @@ async fn outside_of_ones_projects_there_is_nothing() {
     running.test.project("github/other/one", false).await;
     let stranger = running
         .test
-        .token(
+        .member(
             "eve",
             Role::Admin,
             "github/other/one",
@@ -191,10 +189,8 @@ async fn with_all_rights_every_route_does_its_work() {
 
 #[tokio::test]
 async fn wrong_tokens_are_told_from_missing_ones() {
-    let test = TestLarder::start().await;
-    let good = test
-        .token("ada", Role::Reader, PROJECT, "read_builds")
-        .await;
+    let test = TestLarder::with_demo().await;
+    let good = test.member("ada", Role::Reader, DEMO, "read_builds").await;
     for wrong in ["x", "lrd_personal_nonsense", &good[..good.len() - 1]] {
         let answer =
             test.get(wrong, "/larder/v1/projects")
@@ -242,13 +238,13 @@ async fn each_route_names_the_scope_that_it_needs() {
         .as_str()
         .unwrap()
         .to_owned();
-    let none = running.test.token_of("ada", "read_user").await;
+    let none = running.test.token("ada", "read_user").await;
     for (method, path) in addresses(&running, &artifact) {
         let answer = running
             .test
             .send(&none, method.clone(), &path, body_for(&method, &path))
             .await;
-        if path == format!("/larder/v1/projects/{PROJECT}") {
+        if path == format!("/larder/v1/projects/{DEMO}") {
             answer.is(200);
             continue;
         }
@@ -264,12 +260,12 @@ async fn each_route_names_the_scope_that_it_needs() {
             "forbidden",
             &format!("the token lacks the scope {scope}"),
         );
-        let enough = running.test.token_of("ada", scope).await;
+        let enough = running.test.token("ada", scope).await;
         if method == Method::GET && !path.contains("/steps/") {
             running.test.get(&enough, &path).await.is(200);
         }
     }
-    let deleter = running.test.token_of("ada", "delete_artifacts").await;
+    let deleter = running.test.token("ada", "delete_artifacts").await;
     running
         .test
         .delete(&deleter, &running.artifact("a.txt"))
@@ -286,7 +282,7 @@ async fn a_reader_changes_nothing() {
         .to_owned();
     let reader = running
         .test
-        .token("bob", Role::Reader, PROJECT, "admin")
+        .member("bob", Role::Reader, DEMO, "admin")
         .await;
     for (method, path) in addresses(&running, &artifact) {
         let answer = running
@@ -333,7 +329,7 @@ async fn a_job_reads_its_own_build_and_no_other() {
         format!("jobs/{beside}/artifacts"),
         format!("jobs/{}/artifacts/a.txt", running.job),
         format!("artifacts/{artifact}/content"),
-        format!("projects/{PROJECT}"),
+        format!("projects/{DEMO}"),
     ] {
         let path = format!("/larder/v1/{readable}");
         running.test.get(&running.job_token, &path).await.is(200);
@@ -349,7 +345,7 @@ async fn a_job_reads_its_own_build_and_no_other() {
             .await
             .refused(404, "not_found", "");
     }
-    for path in ["projects".to_owned(), format!("projects/{PROJECT}/builds")] {
+    for path in ["projects".to_owned(), format!("projects/{DEMO}/builds")] {
         let path = format!("/larder/v1/{path}");
         running
             .test
@@ -398,7 +394,7 @@ async fn a_job_adds_to_itself_alone_and_deletes_nothing() {
             format!("builds/{}/jobs", running.build),
             r#"{"name":"y"}"#,
         ),
-        (Method::POST, format!("projects/{PROJECT}/builds"), "{}"),
+        (Method::POST, format!("projects/{DEMO}/builds"), "{}"),
         (
             Method::DELETE,
             format!("jobs/{}/artifacts/a.txt", running.job),
@@ -492,12 +488,9 @@ async fn strays_and_wrong_methods_are_refused_in_this_apis_form() {
 
 #[tokio::test]
 async fn the_document_is_served_to_all() {
-    let test = TestLarder::start().await;
+    let test = TestLarder::with_demo().await;
     let document = test.get("", "/larder/v1/openapi.json").await.is(200);
     assert_eq!(document.header("content-type"), "application/json");
     assert_eq!(document.json()["openapi"], "3.1.0");
-    assert_eq!(
-        document.json()["servers"][0]["url"],
-        "https://larder.example"
-    );
+    assert_eq!(document.json()["servers"][0]["url"], "https://larder.test");
 }

@@ -14,7 +14,7 @@ async fn a_kept_file_is_described_and_comes_back() {
     );
     assert_eq!(
         url,
-        format!("https://larder.example/larder/v1/artifacts/{id}/content")
+        format!("https://larder.test/larder/v1/artifacts/{id}/content")
     );
     let described = running
         .test
@@ -38,7 +38,7 @@ async fn a_kept_file_is_described_and_comes_back() {
             "state": "finished", "size": 3, "content_type": "application/x-gzip",
             "sha1": "a9993e364706816aba3e25717850c26c9cd0d89d",
             "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-            "created_at": "2026-11-21T02:15:00.000Z", "finished_at": "2026-11-21T02:15:00.000Z",
+            "created_at": "2026-11-21T02:15:00.123Z", "finished_at": "2026-11-21T02:15:00.123Z",
         })
     );
     for path in [
@@ -159,7 +159,7 @@ async fn deleting_by_id_is_done_once() {
         .unwrap()
         .to_owned();
     let path = format!("/larder/v1/artifacts/{id}");
-    let writer = running.test.token_of("ada", "write_artifacts").await;
+    let writer = running.test.token("ada", "write_artifacts").await;
     running
         .test
         .delete(&writer, &path)

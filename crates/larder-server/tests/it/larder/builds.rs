@@ -1,15 +1,15 @@
 //! Announcing and reading builds.
 
 use super::{NOBODY, Running, announce};
-use crate::larder::support::{PROJECT, TestLarder};
+use crate::support::{DEMO, TestLarder};
 use larder_core::model::Role;
 use serde_json::{Value, json};
 
 #[tokio::test]
 async fn an_announced_build_has_an_entry_for_each_node() {
-    let test = TestLarder::start().await;
+    let test = TestLarder::with_demo().await;
     let writer = test
-        .token("ada", Role::Writer, PROJECT, "write_builds,read_builds")
+        .member("ada", Role::Writer, DEMO, "write_builds,read_builds")
         .await;
     let body = json!({
         "branch": "main", "revision": "cafe", "tag": "v1", "message": "Say hello", "fork": false,
@@ -19,7 +19,7 @@ async fn an_announced_build_has_an_entry_for_each_node() {
     assert_eq!(announced["number"], 1);
     assert_eq!(
         announced["url"],
-        "https://larder.example/github/acme/demo/builds/1"
+        "https://larder.test/github/acme/demo/builds/1"
     );
     let nodes: Vec<_> = announced["jobs"]
         .as_array()
@@ -56,9 +56,9 @@ async fn an_announced_build_has_an_entry_for_each_node() {
     assert_eq!(
         build,
         json!({
-            "id": null, "number": 1, "project": PROJECT, "url": "https://larder.example/github/acme/demo/builds/1",
+            "id": null, "number": 1, "project": DEMO, "url": "https://larder.test/github/acme/demo/builds/1",
             "state": "running", "branch": "main", "revision": "cafe", "tag": "v1", "message": "Say hello",
-            "fork": false, "created_at": "2026-11-21T02:15:00.000Z", "finished_at": null, "artifact_count": 0,
+            "fork": false, "created_at": "2026-11-21T02:15:00.123Z", "finished_at": null, "artifact_count": 0,
             "total_bytes": 0, "jobs": null,
         })
     );
@@ -66,10 +66,8 @@ async fn an_announced_build_has_an_entry_for_each_node() {
 
 #[tokio::test]
 async fn all_jobs_are_queued_if_the_build_says_so() {
-    let test = TestLarder::start().await;
-    let writer = test
-        .token("ada", Role::Writer, PROJECT, "write_builds")
-        .await;
+    let test = TestLarder::with_demo().await;
+    let writer = test.member("ada", Role::Writer, DEMO, "write_builds").await;
     let announced = announce(
         &test,
         &writer,
@@ -87,10 +85,8 @@ async fn all_jobs_are_queued_if_the_build_says_so() {
 
 #[tokio::test]
 async fn the_same_external_id_is_the_same_build_and_adds_what_it_lacks() {
-    let test = TestLarder::start().await;
-    let writer = test
-        .token("ada", Role::Writer, PROJECT, "write_builds")
-        .await;
+    let test = TestLarder::with_demo().await;
+    let writer = test.member("ada", Role::Writer, DEMO, "write_builds").await;
     let first = announce(
         &test,
         &writer,
@@ -168,11 +164,9 @@ async fn more_jobs_are_added_once_by_list_or_alone() {
 
 #[tokio::test]
 async fn an_unknown_project_is_made_only_by_who_may_make_it() {
-    let test = TestLarder::start().await;
+    let test = TestLarder::with_demo().await;
     let admin = test.admin().await;
-    let writer = test
-        .token("ada", Role::Writer, PROJECT, "write_builds")
-        .await;
+    let writer = test.member("ada", Role::Writer, DEMO, "write_builds").await;
     let path = "/larder/v1/projects/gitlab/new/one/builds";
     test.post(&writer, path, "{}")
         .await
@@ -192,12 +186,11 @@ async fn an_unknown_project_is_made_only_by_who_may_make_it() {
         .await
         .refused(404, "not_found", "project");
 
-    let open = TestLarder::start_with(|settings| settings.auto_create_projects = true).await;
-    let writer = open
-        .token("ada", Role::Writer, PROJECT, "write_builds")
-        .await;
+    let open = TestLarder::with_settings(|settings| settings.auto_create_projects = true);
+    open.project(DEMO, false).await;
+    let writer = open.member("ada", Role::Writer, DEMO, "write_builds").await;
     open.post(&writer, path, "{}").await.is(201);
-    let reader = open.token_of("ada", "read_builds").await;
+    let reader = open.token("ada", "read_builds").await;
     open.post(&reader, "/larder/v1/projects/gitlab/new/three/builds", "{}")
         .await
         .refused(404, "not_found", "project");
@@ -248,11 +241,11 @@ const MISTAKES: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn mistakes_in_a_body_are_named_and_nothing_is_made() {
-    let test = TestLarder::start().await;
+    let test = TestLarder::with_demo().await;
     let writer = test
-        .token("ada", Role::Writer, PROJECT, "write_builds,read_builds")
+        .member("ada", Role::Writer, DEMO, "write_builds,read_builds")
         .await;
-    let path = format!("/larder/v1/projects/{PROJECT}/builds");
+    let path = format!("/larder/v1/projects/{DEMO}/builds");
     let long = format!(r#"{{"message":"{}"}}"#, "x".repeat(5_000));
     let deep = "[".repeat(100_000);
     let deep_jobs = format!(r#"{{"jobs":{deep}"#);
@@ -279,10 +272,8 @@ async fn mistakes_in_a_body_are_named_and_nothing_is_made() {
 
 #[tokio::test]
 async fn mistakes_in_the_name_of_a_project_are_named() {
-    let test = TestLarder::start().await;
-    let writer = test
-        .token("ada", Role::Writer, PROJECT, "write_builds")
-        .await;
+    let test = TestLarder::with_demo().await;
+    let writer = test.member("ada", Role::Writer, DEMO, "write_builds").await;
     for slug in [
         "svn/acme/demo",
         "github/a%20b/demo",
@@ -302,11 +293,9 @@ async fn mistakes_in_the_name_of_a_project_are_named() {
 
 #[tokio::test]
 async fn a_form_is_read_as_the_json_that_it_is() {
-    let test = TestLarder::start().await;
-    let writer = test
-        .token("ada", Role::Writer, PROJECT, "write_builds")
-        .await;
-    let path = format!("/larder/v1/projects/{PROJECT}/builds");
+    let test = TestLarder::with_demo().await;
+    let writer = test.member("ada", Role::Writer, DEMO, "write_builds").await;
+    let path = format!("/larder/v1/projects/{DEMO}/builds");
     let headers = [("content-type", "application/x-www-form-urlencoded")];
     test.send_with(&writer, axum::http::Method::POST, &path, &headers, "{}")
         .await

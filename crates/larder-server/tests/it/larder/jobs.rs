@@ -21,8 +21,8 @@ async fn a_job_is_ended_once_and_the_same_end_again_is_no_error() {
         ended,
         json!({
             "id": null, "build_id": null, "name": "build", "number": 1, "index": 0, "parallelism": 1, "state": "failed",
-            "exit_status": 134, "created_at": "2026-11-21T02:15:00.000Z", "started_at": "2026-11-21T02:15:00.000Z",
-            "finished_at": "2026-11-21T02:15:01.500Z", "artifact_count": 0, "total_bytes": 0,
+            "exit_status": 134, "created_at": "2026-11-21T02:15:00.123Z", "started_at": "2026-11-21T02:15:00.123Z",
+            "finished_at": "2026-11-21T02:15:01.623Z", "artifact_count": 0, "total_bytes": 0,
         })
     );
     running
@@ -59,7 +59,7 @@ async fn a_job_is_ended_once_and_the_same_end_again_is_no_error() {
         .json();
     assert_eq!(
         (&build["state"], &build["finished_at"]),
-        (&json!("failed"), &json!("2026-11-21T02:15:01.500Z"))
+        (&json!("failed"), &json!("2026-11-21T02:15:01.623Z"))
     );
 }
 

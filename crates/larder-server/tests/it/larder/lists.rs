@@ -1,7 +1,7 @@
 //! Lists and their pages.
 
 use super::{Running, announce};
-use crate::larder::support::{PROJECT, TestLarder};
+use crate::support::{DEMO, TestLarder};
 use larder_core::model::Role;
 use serde_json::{Value, json};
 
@@ -16,33 +16,31 @@ fn names<'a>(list: &'a Value, of: &str, name: &str) -> Vec<&'a str> {
 
 #[tokio::test]
 async fn projects_are_listed_by_slug() {
-    let test = TestLarder::start().await;
+    let test = TestLarder::with_demo().await;
     test.project("github/acme/another", true).await;
     test.project("github/secret/one", false).await;
-    let reader = test
-        .token("ada", Role::Reader, PROJECT, "read_builds")
-        .await;
+    let reader = test.member("ada", Role::Reader, DEMO, "read_builds").await;
     let list = test
         .get(&reader, "/larder/v1/projects")
         .await
         .is(200)
         .json();
-    assert_eq!(names(&list, "projects", "slug"), [PROJECT]);
-    let pipelines = test.token_of("ada", "read_pipelines").await;
+    assert_eq!(names(&list, "projects", "slug"), [DEMO]);
+    let pipelines = test.token("ada", "read_pipelines").await;
     test.get(&pipelines, "/larder/v1/projects").await.is(200);
     let admin = test.admin().await;
     let list = test.get(&admin, "/larder/v1/projects").await.is(200).json();
     assert_eq!(
         names(&list, "projects", "slug"),
-        ["github/acme/another", PROJECT, "github/secret/one"]
+        ["github/acme/another", DEMO, "github/secret/one"]
     );
 }
 
 /// Five builds, the third on a branch of its own, and the token of their announcer.
 async fn five_builds() -> (TestLarder, String) {
-    let test = TestLarder::start().await;
+    let test = TestLarder::with_demo().await;
     let scopes = "write_builds,read_builds";
-    let writer = test.token("ada", Role::Writer, PROJECT, scopes).await;
+    let writer = test.member("ada", Role::Writer, DEMO, scopes).await;
     for number in 1..=5 {
         // Some of them in the same millisecond: the number breaks the tie.
         test.larder.clock().advance_ms(number % 2);
@@ -55,7 +53,7 @@ async fn five_builds() -> (TestLarder, String) {
 
 /// Numbers of the builds on a page, and the page after it.
 async fn builds(test: &TestLarder, token: &str, query: &str) -> (Vec<i64>, Option<String>) {
-    let path = format!("/larder/v1/projects/{PROJECT}/builds{query}");
+    let path = format!("/larder/v1/projects/{DEMO}/builds{query}");
     let page = test.get(token, &path).await.is(200).json();
     let builds = page["builds"].as_array().unwrap().iter();
     let numbers = builds
@@ -108,7 +106,7 @@ async fn builds_are_filtered_and_mistakes_in_a_filter_are_named() {
         ("?before=yesterday", "`next`"),
         ("?page=2", "unknown field `page`"),
     ] {
-        let path = format!("/larder/v1/projects/{PROJECT}/builds{query}");
+        let path = format!("/larder/v1/projects/{DEMO}/builds{query}");
         test.get(&writer, &path).await.refused(400, "invalid", says);
     }
 }

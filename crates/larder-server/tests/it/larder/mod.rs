@@ -6,10 +6,9 @@ mod builds;
 mod jobs;
 mod lists;
 mod steps;
-pub(crate) mod support;
-mod uploads;
+pub(crate) mod uploads;
 
-use crate::larder::support::{PROJECT, TestLarder};
+use crate::support::{DEMO, TestLarder};
 use serde_json::{Value, json};
 
 /// A larder with a running job, its token, and the token of a writer.
@@ -24,12 +23,12 @@ struct Running {
 
 impl Running {
     async fn start() -> Self {
-        Self::over(TestLarder::start().await).await
+        Self::over(TestLarder::with_demo().await).await
     }
 
     async fn over(test: TestLarder) -> Self {
         let writer = test
-            .token("ada", larder_core::model::Role::Writer, PROJECT, "admin")
+            .member("ada", larder_core::model::Role::Writer, DEMO, "admin")
             .await;
         let announced = announce(
             &test,
@@ -75,7 +74,7 @@ impl Running {
 }
 
 async fn announce(test: &TestLarder, token: &str, body: &Value) -> Value {
-    let path = format!("/larder/v1/projects/{PROJECT}/builds");
+    let path = format!("/larder/v1/projects/{DEMO}/builds");
     test.post(token, &path, body.to_string())
         .await
         .is(201)

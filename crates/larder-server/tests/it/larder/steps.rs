@@ -29,7 +29,7 @@ async fn steps_are_reported_and_listed_in_order() {
         reported,
         json!({
             "seq": 0, "name": "compile", "command": "make", "state": "running", "exit_status": null,
-            "started_at": "2026-11-21T02:15:00.000Z", "finished_at": null, "output_bytes": 0,
+            "started_at": "2026-11-21T02:15:00.123Z", "finished_at": null, "output_bytes": 0,
         })
     );
     running.test.larder.clock().advance_ms(2_000);
@@ -44,7 +44,7 @@ async fn steps_are_reported_and_listed_in_order() {
         .json();
     assert_eq!(
         (&ended["exit_status"], &ended["finished_at"]),
-        (&json!(2), &json!("2026-11-21T02:15:02.000Z"))
+        (&json!(2), &json!("2026-11-21T02:15:02.123Z"))
     );
     let list = running
         .test

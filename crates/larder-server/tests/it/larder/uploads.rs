@@ -1,7 +1,7 @@
 //! One file kept by a plain PUT.
 
 use super::{NOBODY, Running};
-use crate::larder::support::{Answer, TestLarder};
+use crate::support::{Answer, DEMO, TestLarder};
 use axum::body::{Body, Bytes};
 use axum::http::Method;
 use std::path::Path;
@@ -176,7 +176,8 @@ async fn the_media_type_is_the_clients_or_the_extensions() {
 
 #[tokio::test]
 async fn a_file_over_the_limit_names_the_limit_and_leaves_nothing() {
-    let test = TestLarder::start_with(|settings| settings.max_file_bytes = 10).await;
+    let test = TestLarder::with_settings(|settings| settings.max_file_bytes = 10);
+    test.project(DEMO, false).await;
     let running = Running::over(test).await;
     put(&running, "ten", &[], "0123456789").await.is(201);
     put(&running, "eleven", &[], "0123456789a")

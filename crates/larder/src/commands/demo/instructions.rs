@@ -24,7 +24,7 @@ pub(super) fn print(
         .first()
         .and_then(|node| node.job_number)
         .unwrap_or(build);
-    println!(
+    say!(
         "
 Sign in, once, to the page of the build:
 

@@ -44,14 +44,15 @@ pub(super) struct Ran {
 
 pub(crate) async fn run(arguments: DemoArguments) -> Result<ExitCode, Failure> {
     let running = start(&arguments.data).await.map_err(Failure::usage)?;
-    println!("larder demo: listening on {}", running.url);
+    say!("larder demo: listening on {}", running.url);
     let token = issue_token(&running, "admin").await?;
     let ran = samples::run_all(&running.url, &token, &arguments).await?;
     let code = if arguments.once {
         let compared = read_back::compare(&running, &arguments.data, &token, &ran).await?;
-        println!(
+        say!(
             "{} files read back through both APIs, {} of them as they were written",
-            compared.files, compared.equal
+            compared.files,
+            compared.equal
         );
         ExitCode::from(if compared.is_good() { 0 } else { FAILED })
     } else {

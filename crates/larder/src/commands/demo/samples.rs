@@ -24,14 +24,14 @@ pub(super) async fn run_all(url: &str, token: &str, arguments: &DemoArguments) -
         .into_iter()
         .find(|tool| find_tool(tool).is_none())
     {
-        println!("\nskipped: core-dump.yml needs `{missing}`, which is not on the PATH");
+        say!("\nskipped: core-dump.yml needs `{missing}`, which is not on the PATH");
         return Ok(ran);
     }
     let crashing = sources.join("core-dump");
     fs::create_dir_all(&crashing).with_context(|| format!("make {}", crashing.display()))?;
     fs::write(crashing.join("Makefile"), MAKEFILE).context("write the sample's Makefile")?;
     fs::write(crashing.join("main.c"), MAIN_C).context("write the sample's main.c")?;
-    println!("\nThe next job fails on purpose: its program crashes, and its core file is kept.");
+    say!("\nThe next job fails on purpose: its program crashes, and its core file is kept.");
     ran.push(run_one("core-dump.yml", CORE_DUMP, &crashing, url, token, arguments).await?);
     Ok(ran)
 }
@@ -44,7 +44,7 @@ async fn run_one(
     token: &str,
     arguments: &DemoArguments,
 ) -> Result<Ran> {
-    println!("\n# samples/{name}");
+    say!("\n# samples/{name}");
     let server = ServerAddress {
         url: url.to_owned(),
         token: token.to_owned(),

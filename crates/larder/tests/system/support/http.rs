@@ -29,7 +29,6 @@ pub(crate) struct Upload<'a> {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -71,14 +70,14 @@ impl Client {
         method: &str,
         path: &str,
         token: &str,
-        upload: Upload<'_>,
+        mut upload: Upload<'_>,
     ) -> io::Result<Opened> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.write_all(self.head(method, path, token, upload.declared).as_bytes())?;
         // A server that says no before the last byte closes: its answer counts.
-        let sent = send_body(&mut stream, upload);
+        let sent = send_body(&mut stream, &mut upload);
         match Opened::read(BufReader::new(stream)) {
             Ok(opened) => Ok(opened),
             Err(error) => Err(sent.err().unwrap_or(error)),
@@ -116,7 +115,7 @@ impl Client {
     }
 }
 
-fn send_body(stream: &mut TcpStream, upload: Upload<'_>) -> io::Result<()> {
+fn send_body(stream: &mut TcpStream, upload: &mut Upload<'_>) -> io::Result<()> {
     let mut piece = vec![0; PIECE];
     loop {
         let size = upload.source.read(&mut piece)?;
@@ -185,17 +184,12 @@ impl Opened {
         let _ = self.stream.get_ref().shutdown(Shutdown::Both);
         Ok(Answer {
             status: self.status,
-            headers: self.headers,
             body,
         })
     }
 
     pub(crate) fn declared(&self) -> Option<u64> {
         header(&self.headers, "content-length").parse().ok()
-    }
-
-    pub(crate) fn header(&self, name: &str) -> &str {
-        header(&self.headers, name)
     }
 }
 
@@ -214,10 +208,6 @@ impl Answer {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
-    }
-
-    pub(crate) fn header(&self, name: &str) -> &str {
-        header(&self.headers, name)
     }
 
     /// Asserts the status and gives the answer on.

@@ -15,7 +15,7 @@ pub(crate) use store::{Job, PROJECT, Store};
 use std::time::{Duration, Instant};
 
 /// Nothing here takes that long on a machine that others use too.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Asks again and again until there is an answer; panics with `what` when there is none in time.
 #[track_caller]

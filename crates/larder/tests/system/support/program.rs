@@ -44,13 +44,11 @@ pub(crate) fn output_within(within: Duration, command: &mut Command) -> Finished
     let id = child.id();
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || done.send(child.wait_with_output()));
-    match ended.recv_timeout(within) {
-        Ok(output) => Finished::from(output.unwrap()),
-        Err(_) => {
-            kill("KILL", id);
-            panic!("{command:?} did not end within {within:?}");
-        }
-    }
+    let Ok(output) = ended.recv_timeout(within) else {
+        kill("KILL", id);
+        panic!("{command:?} did not end within {within:?}");
+    };
+    Finished::from(output.unwrap())
 }
 
 /// SIGINT to a process that this test started.
@@ -103,7 +101,8 @@ impl From<Output> for Finished {
 /// Waits until nothing is left in a folder.
 #[track_caller]
 pub(crate) fn wait_until_empty(folder: &Path) {
-    wait_for(&format!("{} empty", folder.display()), PATIENCE, || {
+    let what = format!("{} empty", folder.display());
+    wait_for(&what, Duration::from_secs(10), || {
         let mut entries = std::fs::read_dir(folder).unwrap();
         entries.next().is_none().then_some(())
     });

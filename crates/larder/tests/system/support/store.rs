@@ -17,11 +17,8 @@ pub(crate) struct Store {
 /// A running job.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
-    pub(crate) build: String,
     pub(crate) id: String,
     pub(crate) token: String,
-    /// Number within the project.
-    pub(crate) number: u64,
 }
 
 impl Store {
@@ -95,10 +92,8 @@ impl Client {
         let answer = answer.unwrap().is(201).json();
         let job = &answer["jobs"][0];
         Job {
-            build: text(&answer["id"]),
             id: text(&job["id"]),
             token: text(&job["token"]),
-            number: job["number"].as_u64().unwrap(),
         }
     }
 

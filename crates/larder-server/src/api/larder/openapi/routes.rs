@@ -129,7 +129,7 @@ fn artifacts() -> Vec<Route> {
             .refuses(&[403, 404]),
         Route::new(Delete, "/larder/v1/artifacts/{id}", "Delete an artifact")
             .gives(204, Nothing)
-            .refuses(&[403, 404, 409]),
+            .refuses(&[403, 404, 409, 410]),
         Route::new(Get, "/larder/v1/artifacts/{id}/content", "The bytes")
             .gives(200, Bytes)
             .gives(206, Bytes)

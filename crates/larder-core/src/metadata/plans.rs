@@ -1,0 +1,194 @@
+//! How the engine finds what the hot queries ask for: no one of them may read a whole table or sort what an index has in
+//! order. The statements are those that the functions of this folder run, as the engine saw them.
+
+use crate::clock::Timestamp;
+use crate::metadata::artifacts::{AsOf, Conditions, Of};
+use crate::metadata::{Tx, artifacts, blobs, builds, jobs, migrations, projects, steps, tokens};
+use crate::model::{
+    ArtifactId, ArtifactState, BuildId, BuildState, Cursor, JobId, JobOutcome, Offset, ProjectSlug,
+    TokenId,
+};
+use rusqlite::Connection;
+use rusqlite::trace::{TraceEvent, TraceEventCodes};
+use std::cell::RefCell;
+
+const NOW: Timestamp = Timestamp(1_000);
+const AS_OF: AsOf = AsOf {
+    now: NOW,
+    retention_days: 30,
+};
+const PLACE: Cursor = Cursor {
+    created_at: NOW,
+    number: 7,
+};
+const OFFSET: Offset = Offset {
+    skip: 30,
+    limit: 30,
+};
+
+thread_local! {
+    /// Statements that this test's connection has run.
+    static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+fn open() -> (tempfile::TempDir, Tx) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut connection = Connection::open(folder.path().join("meta.db")).unwrap();
+    migrations::migrate(&mut connection).unwrap();
+    let note = |event: TraceEvent<'_>| {
+        if let TraceEvent::Stmt(_, sql) = event {
+            SEEN.with_borrow_mut(|seen| seen.push(sql.to_owned()));
+        }
+    };
+    let noted = connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note));
+    noted.unwrap();
+    (folder, Tx::sqlite(connection))
+}
+
+/// Asserts of every statement that ran since the last check that it reads by an index and in order.
+#[track_caller]
+fn check(tx: &Tx, query: &str) {
+    let connection = tx.sqlite_connection();
+    let seen = SEEN.take();
+    assert!(!seen.is_empty(), "{query} ran nothing");
+    for sql in seen {
+        let mut explain = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap();
+        let steps = explain.raw_query().mapped(|row| row.get::<_, String>(3));
+        let plan: Vec<String> = steps.map(Result::unwrap).collect();
+        let bad = |step: &&String| step.starts_with("SCAN") || step.contains("TEMP B-TREE");
+        assert!(plan.iter().find(bad).is_none(), "{query}: {plan:#?}\n{sql}");
+    }
+    SEEN.take();
+}
+
+#[tokio::test]
+async fn things_are_found_by_an_index() {
+    let (_folder, tx) = &mut open();
+    let slug = ProjectSlug::parse("github/acme/demo").unwrap();
+    projects::by_slug(tx, &slug).await.unwrap();
+    check(tx, "a project by its slug");
+    projects::by_pipeline(tx, "acme", "demo").await.unwrap();
+    check(tx, "a project by its pipeline");
+    builds::by_id(tx, BuildId::new(NOW)).await.unwrap();
+    check(tx, "a build by its id");
+    builds::by_number(tx, 1, 2).await.unwrap();
+    check(tx, "a build by its number");
+    builds::by_external_id(tx, 1, "2").await.unwrap();
+    check(tx, "a build by its external id");
+    jobs::by_id(tx, JobId::new(NOW)).await.unwrap();
+    check(tx, "a job by its id");
+    jobs::of_number(tx, 1, 2).await.unwrap();
+    check(tx, "the nodes of a job by its number");
+    tokens::by_name(tx, "name").await.unwrap();
+    check(tx, "a token by its name");
+    tokens::by_id(tx, TokenId::new(NOW)).await.unwrap();
+    check(tx, "a token by its id");
+    steps::of_job(tx, 1).await.unwrap();
+    check(tx, "the steps of a job");
+    steps::output(tx, 1, 0, 4).await.unwrap();
+    check(tx, "the output of a step");
+}
+
+#[tokio::test]
+async fn artifacts_are_found_by_an_index() {
+    let (_folder, tx) = &mut open();
+    let finished = ArtifactState::Finished;
+    artifacts::by_id(tx, AS_OF, ArtifactId::new(NOW))
+        .await
+        .unwrap();
+    check(tx, "an artifact by its id");
+    artifacts::newest(tx, AS_OF, 1, "a", finished)
+        .await
+        .unwrap();
+    check(tx, "the newest artifact of a path");
+    artifacts::newest_by_alias(tx, AS_OF, 1, "a", finished)
+        .await
+        .unwrap();
+    check(tx, "the newest artifact of an alias");
+    artifacts::by_path(tx, AS_OF, 1).await.unwrap();
+    check(tx, "the artifacts of a node by path");
+    for of in [Of::Job(1), Of::Build(1)] {
+        let conditions = Conditions {
+            of,
+            states: vec![ArtifactState::New, finished],
+            path: None,
+        };
+        artifacts::page(tx, AS_OF, &conditions, OFFSET)
+            .await
+            .unwrap();
+        check(tx, "a page of artifacts");
+        artifacts::after(tx, AS_OF, &conditions, Some(PLACE), 30)
+            .await
+            .unwrap();
+        check(tx, "artifacts after a place");
+        artifacts::count(tx, AS_OF, &conditions).await.unwrap();
+        check(tx, "how many artifacts");
+    }
+}
+
+#[tokio::test]
+async fn the_latest_job_is_one_seek_for_each_outcome() {
+    let (_folder, tx) = &mut open();
+    let outcomes = [JobOutcome::Passed, JobOutcome::Failed];
+    for branch in [None, Some("main")] {
+        for forks in [false, true] {
+            jobs::latest(tx, 1, branch, &outcomes, forks).await.unwrap();
+            check(tx, "the latest job");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_newest_builds_and_jobs_of_a_project_come_in_order() {
+    let (_folder, tx) = &mut open();
+    let of_project = builds::Conditions {
+        projects: vec![1],
+        ..builds::Conditions::default()
+    };
+    builds::list(tx, &of_project, 0, 30).await.unwrap();
+    check(tx, "builds of a project");
+    builds::count(tx, &of_project).await.unwrap();
+    check(tx, "how many builds");
+    let narrower = builds::Conditions {
+        states: vec![BuildState::Passed, BuildState::Failed],
+        branches: vec!["main".to_owned()],
+        before: Some(PLACE),
+        ..of_project
+    };
+    builds::list(tx, &narrower, 30, 30).await.unwrap();
+    check(tx, "builds of a branch after a place");
+    let passed = vec![JobOutcome::Passed, JobOutcome::Failed];
+    for (branch, outcomes) in [
+        (None, None),
+        (Some("main"), None),
+        (None, Some(passed.clone())),
+        (Some("main"), Some(passed)),
+    ] {
+        let recent = jobs::Recent {
+            projects: vec![1],
+            branch: branch.map(str::to_owned),
+            outcomes,
+            skip: 0,
+            limit: 30,
+        };
+        jobs::recent(tx, &recent).await.unwrap();
+        check(tx, "recent jobs");
+    }
+}
+
+#[tokio::test]
+async fn the_sweeper_reads_only_what_is_due() {
+    let (_folder, tx) = &mut open();
+    jobs::unheard(tx, NOW, 10).await.unwrap();
+    check(tx, "jobs unheard of");
+    artifacts::fail_overdue(tx, NOW).await.unwrap();
+    check(tx, "uploads that are overdue");
+    blobs::begin_deleting(tx, NOW, 10).await.unwrap();
+    check(tx, "condemned blobs");
+    blobs::condemned_containers(tx, 10).await.unwrap();
+    check(tx, "condemned containers");
+    blobs::container_is_known(tx, "key").await.unwrap();
+    check(tx, "a container by its key");
+}
