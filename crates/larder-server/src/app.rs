@@ -36,16 +36,16 @@ fn router(app: App) -> Router {
     let path = app.base_path().to_owned();
     // The host decides before the path does: on the host of a job, every path is one of its files.
     let by_host = from_fn_with_state(app.clone(), crate::api::content_host);
-    let routes = routes()
+    let inner = routes()
         .into_router()
         .fallback(crate::web::nothing_here)
         .layer(from_fn_with_state(app.clone(), carry_session))
         .with_state(app);
     let router = if path.is_empty() {
-        routes
+        inner
     } else {
         Router::new()
-            .nest(&path, routes)
+            .nest(&path, inner)
             .fallback(crate::web::nothing_here)
     };
     router.layer(by_host)
