@@ -44,7 +44,10 @@ impl LocalBlobs {
         fs::create_dir_all(&tmp).context("make the folder of blobs")?;
         for half_written in fs::read_dir(&tmp).context("list half-written blobs")? {
             let path = half_written.context("list half-written blobs")?.path();
-            fs::remove_file(path).context("remove a half-written blob")?;
+            if let Err(error) = fs::remove_file(&path) {
+                // Not worth a store that does not start.
+                tracing::warn!(path = %path.display(), %error, "remove a half-written blob");
+            }
         }
         // Made and synced once, so that a first blob in a folder cannot vanish with the folder.
         for fan in 0..=u8::MAX {
@@ -114,20 +117,34 @@ impl LocalBlobs {
     }
 
     pub(super) async fn keys(&self) -> Result<Vec<String>> {
+        self.list(|found| match found {
+            Found::Blob(key) => Some(key),
+            Found::Stray(_) => None,
+        })
+        .await
+    }
+
+    pub(super) async fn strays(&self) -> Result<Vec<String>> {
+        self.list(|found| match found {
+            Found::Blob(_) => None,
+            Found::Stray(path) => Some(path),
+        })
+        .await
+    }
+
+    async fn list(&self, wanted: fn(Found) -> Option<String>) -> Result<Vec<String>> {
         let folder = self.0.clone();
         blocking("list blobs", move || {
-            let mut keys = Vec::new();
+            let mut listed = Vec::new();
             for fan in 0..=u8::MAX {
-                for entry in fs::read_dir(folder.root.join(format!("{fan:02x}")))? {
-                    let name = entry?.file_name();
-                    if let Some(key) = name.to_str()
-                        && !folder.pending().contains(key)
-                    {
-                        keys.push(key.to_owned());
-                    }
+                let fan = format!("{fan:02x}");
+                for entry in fs::read_dir(folder.root.join(&fan))? {
+                    listed.extend(wanted(Found::in_fan(&fan, &entry?)?));
                 }
             }
-            Ok(keys)
+            let pending = folder.pending();
+            listed.retain(|key| !pending.contains(key));
+            Ok(listed)
         })
         .await
     }
@@ -144,6 +161,27 @@ impl LocalBlobs {
             written.and(removed)
         })
         .await
+    }
+}
+
+/// What lies in a folder of blobs.
+enum Found {
+    /// A blob, by its key.
+    Blob(String),
+    /// Something that nobody can ask for, by its relative path.
+    Stray(String),
+}
+
+impl Found {
+    fn in_fan(fan: &str, entry: &fs::DirEntry) -> std::io::Result<Self> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_key = name.len() == 32 && name.ends_with(fan) && name.bytes().all(is_digit);
+        Ok(if is_key && entry.file_type()?.is_file() {
+            Self::Blob(name)
+        } else {
+            Self::Stray(format!("{fan}/{name}"))
+        })
     }
 }
 

@@ -105,6 +105,14 @@ impl BlobStore {
         }
     }
 
+    /// What lies among the bytes and is none of ours, by its relative path.
+    pub(crate) async fn strays(&self) -> Result<Vec<String>> {
+        match self {
+            Self::Local(local) => local.strays().await,
+            Self::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Says whether bytes can be written.
     pub(crate) async fn probe(&self) -> Result<()> {
         match self {
