@@ -1,6 +1,7 @@
 //! Files are kept, found, and deleted.
 
 use crate::support::{OPERATOR, TestStore};
+use futures_util::StreamExt as _;
 use larder_core::model::{
     ArtifactPath, ArtifactState, EndState, NewArtifact, NewBuild, Sha256Digest,
 };
@@ -285,4 +286,41 @@ async fn many_uploads_at_once_are_all_kept_and_numbered_apart() {
         (report.artifacts, report.faults.len(), report.waste.len()),
         (200, 0, 0)
     );
+}
+
+#[tokio::test]
+async fn an_announced_size_of_nothing_is_a_size() {
+    let store = TestStore::open();
+    let job = store.job().await;
+    let artifacts = &store.larder.artifacts;
+    let empty = NewArtifact {
+        size: Some(0),
+        ..announced("a")
+    };
+    let announced = artifacts.announce(OPERATOR, job.id, vec![empty]).await;
+    let incoming = Incoming::from_bytes(b"hello".to_vec());
+    let refused = artifacts
+        .receive(OPERATOR, announced.unwrap()[0].id, incoming)
+        .await;
+    assert!(matches!(refused, Err(Error::Invalid { field: "size", .. })));
+}
+
+#[tokio::test]
+async fn a_job_whose_bytes_are_still_coming_does_not_time_out() {
+    let store = TestStore::open();
+    let job = store.job().await;
+    let (larder, clock) = (store.larder.clone(), store.clock.clone());
+    let slow = futures_util::stream::iter(["a", "b", "c"]).then(move |chunk| {
+        let (larder, clock) = (larder.clone(), clock.clone());
+        async move {
+            clock.advance_ms(50 * 60 * 1000);
+            assert_eq!(larder.jobs.time_out_unheard().await.unwrap(), 0, "{chunk}");
+            Ok(chunk.into())
+        }
+    });
+    let artifacts = &store.larder.artifacts;
+    artifacts
+        .keep(OPERATOR, job.id, announced("a"), Incoming::new(slow, None))
+        .await
+        .unwrap();
 }
