@@ -8,7 +8,7 @@ mod local_read;
 mod memory;
 mod stream;
 
-pub(crate) use folder::sync_folder;
+pub(crate) use folder::{make_folder, sync_folder};
 pub(crate) use local::LocalBlobs;
 pub use stream::{ByteStream, Incoming};
 

@@ -6,6 +6,8 @@ use larder_core::model::{
     ArtifactPath, ArtifactState, EndState, NewArtifact, NewBuild, Sha256Digest,
 };
 use larder_core::{DeletingScope, Error, Incoming};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 fn announced(path: &str) -> NewArtifact {
     NewArtifact::new(ArtifactPath::parse(path).unwrap(), "text/plain")
@@ -323,4 +325,27 @@ async fn a_job_whose_bytes_are_still_coming_does_not_time_out() {
         .keep(OPERATOR, job.id, announced("a"), Incoming::new(slow, None))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn rows_and_bytes_are_for_the_user_of_the_larder_alone() {
+    let store = TestStore::open_with(|settings| {
+        settings.data.push("deep/data");
+        settings.database.clone_from(&settings.data.join("meta.db"));
+    });
+    let job = store.job().await;
+    store.keep(&job, "a", b"hello").await.unwrap();
+    let data = store.folder.path().join("deep/data");
+    let blob = store.blob_files().remove(0);
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    for folder in [
+        &*data,
+        &store.folder.path().join("blobs"),
+        blob.parent().unwrap(),
+    ] {
+        assert_eq!(mode(folder), 0o700, "{}", folder.display());
+    }
+    for file in [&blob, &data.join("meta.db"), &data.join("meta.db-wal")] {
+        assert_eq!(mode(file), 0o600, "{}", file.display());
+    }
 }
