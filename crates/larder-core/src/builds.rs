@@ -372,6 +372,7 @@ async fn insert_nodes(
             created_at: now,
             started_at: number.map(|_| now),
             finished_at: None,
+            heard_at: now,
             artifact_count: 0,
             total_bytes: 0,
         };

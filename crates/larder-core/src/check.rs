@@ -1,13 +1,10 @@
 //! Compares rows and bytes, both ways and by digest.
 
-use crate::blobs::ByteStream;
 use crate::error::Result;
 use crate::larder::Larder;
 use crate::metadata::{artifacts, blobs};
-use crate::model::{Artifact, ByteRange};
-use futures_util::StreamExt as _;
+use crate::model::{Artifact, ByteRange, Digests};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 
 const BATCH: u32 = 500;
@@ -23,7 +20,8 @@ pub struct CheckReport {
     pub bytes: u64,
     /// Finished artifacts that have not their exact bytes.
     pub faults: Vec<Fault>,
-    /// Keys of bytes that no row names.
+    /// Keys of bytes that no row names, which the sweep removes, and files that are no blobs at all, by their path in the
+    /// folder of blobs, which it leaves alone.
     pub waste: Vec<String>,
 }
 
@@ -79,6 +77,7 @@ impl Larder {
             }
         }
         report.waste = self.orphans().await?;
+        report.waste.extend(self.store.blobs.strays().await?);
         Ok(report)
     }
 
@@ -105,7 +104,8 @@ impl Larder {
                 artifact.size, chained
             )));
         }
-        if artifact.sha256 != Some(blob.digests.sha256) {
+        if artifact.sha256 != Some(blob.digests.sha256) || artifact.sha1 != Some(blob.digests.sha1)
+        {
             return Ok(Some(
                 "artifact and blob are on record with different digests".into(),
             ));
@@ -117,12 +117,11 @@ impl Larder {
             end: artifact.size,
         };
         let measured = match self.store.blobs.open(&extents, whole) {
-            Ok(stream) => sha256_of(stream).await,
+            Ok(stream) => stream.measure().await,
             Err(error) => return Ok(Some(format!("its bytes cannot be opened: {error}"))),
         };
         Ok(match measured {
-            Ok(digest) if digest == blob.digests.sha256.0 => None,
-            Ok(_) => Some("its bytes have another SHA-256 than on record".into()),
+            Ok(measured) => difference(&measured, &blob.digests),
             Err(error) => Some(format!("its bytes cannot be read: {error}")),
         })
     }
@@ -138,10 +137,17 @@ impl Larder {
     }
 }
 
-async fn sha256_of(mut stream: ByteStream) -> std::io::Result<[u8; 32]> {
-    let mut hasher = Sha256::new();
-    while let Some(chunk) = stream.next().await {
-        hasher.update(&chunk?);
-    }
-    Ok(hasher.finalize().into())
+/// What of the bytes is not as on record, for people.
+fn difference(measured: &Digests, recorded: &Digests) -> Option<String> {
+    let wrong: Vec<_> = [
+        ("size", measured.size == recorded.size),
+        ("SHA-1", measured.sha1 == recorded.sha1),
+        ("SHA-256", measured.sha256 == recorded.sha256),
+        ("CRC-32", measured.crc32 == recorded.crc32),
+    ]
+    .into_iter()
+    .filter_map(|(name, is_equal)| (!is_equal).then_some(name))
+    .collect();
+    (!wrong.is_empty())
+        .then(|| format!("its bytes have another {} than on record", wrong.join(", ")))
 }

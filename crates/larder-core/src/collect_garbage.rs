@@ -52,24 +52,28 @@ impl Larder {
     }
 
     async fn free_condemned_containers(&self) -> Result<u64> {
-        let mut freed = 0;
+        let (mut freed, mut last) = (0, 0);
         loop {
             let batch = self
                 .store
                 .database
-                .scan(async |tx| blobs::condemned_containers(tx, BATCH).await)
+                .scan(async move |tx| blobs::condemned_containers(tx, last, BATCH).await)
                 .await?;
-            if batch.is_empty() {
+            let Some((end, _)) = batch.last() else {
                 return Ok(freed);
+            };
+            last = *end;
+            let mut gone = Vec::new();
+            for (container, key) in &batch {
+                if self.is_removed(key).await {
+                    gone.push(*container);
+                }
             }
-            for (_, key) in &batch {
-                self.store.blobs.delete(key).await?;
-            }
-            freed += batch.len() as u64;
+            freed += gone.len() as u64;
             self.store
                 .database
                 .write(async move |tx| {
-                    for (container, _) in &batch {
+                    for container in &gone {
                         blobs::forget_container(tx, *container).await?;
                     }
                     Ok(())
@@ -79,11 +83,21 @@ impl Larder {
     }
 
     async fn remove_orphans(&self) -> Result<u64> {
-        let orphans = self.orphans().await?;
-        for key in &orphans {
-            self.store.blobs.delete(key).await?;
+        let mut removed = 0;
+        for key in &self.orphans().await? {
+            removed += u64::from(self.is_removed(key).await);
         }
-        Ok(orphans.len() as u64)
+        Ok(removed)
+    }
+
+    /// Removes the bytes under a key. What cannot be removed is left to the next sweep: one bad file must not keep the
+    /// others.
+    async fn is_removed(&self, key: &str) -> bool {
+        let removed = self.store.blobs.delete(key).await;
+        if let Err(error) = &removed {
+            tracing::error!(key, %error, "free the bytes of a blob");
+        }
+        removed.is_ok()
     }
 
     /// Keys of bytes that no row names. Bytes whose row may still come are not among the keys that the store lists, and

@@ -1,6 +1,7 @@
 //! The meanings with which the larder says no. Each API finds its own words and status for them.
 
 use crate::model::{Role, Scope};
+use std::path::Path;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -56,13 +57,34 @@ pub enum Error {
     #[error("the store is not available: {0}")]
     Unavailable(String),
     /// A fault of ours or of the machine.
-    #[error("{context}: {source}")]
+    ///
+    /// It is spelled with the whole chain of its causes, and so has no `source()` which would say them again.
+    #[error("{context}: {}", Chain(&**cause))]
     Internal {
         /// What we were doing, in the imperative.
         context: &'static str,
         /// What went wrong.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        cause: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+/// An error and what caused it, each once, separated by colons.
+struct Chain<'a>(&'a (dyn std::error::Error + 'static));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut said = self.0.to_string();
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            let words = cause.to_string();
+            // Some say their cause themselves.
+            if !said.contains(&words) {
+                said = format!("{said}: {words}");
+            }
+            next = cause.source();
+        }
+        formatter.write_str(&said)
+    }
 }
 
 /// What there is none of.
@@ -163,11 +185,11 @@ impl Error {
     /// A fault of ours while doing `context`.
     pub fn internal(
         context: &'static str,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
         Self::Internal {
             context,
-            source: source.into(),
+            cause: cause.into(),
         }
     }
 }
@@ -176,6 +198,9 @@ impl Error {
 pub(crate) trait Context<T> {
     /// `context` is in the imperative: "sync the blob".
     fn context(self, context: &'static str) -> Result<T>;
+
+    /// The same, with the path of the file or folder.
+    fn context_at(self, context: &'static str, path: &Path) -> Result<T>;
 }
 
 impl<T> Context<T> for std::io::Result<T> {
@@ -186,5 +211,28 @@ impl<T> Context<T> for std::io::Result<T> {
             }
             _ => Error::internal(context, error),
         })
+    }
+
+    fn context_at(self, context: &'static str, path: &Path) -> Result<T> {
+        let named = |error: std::io::Error| {
+            std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        };
+        self.map_err(named).context(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("it did not work")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn an_internal_error_says_each_of_its_causes_once() {
+        let error = Error::internal("try", Outer(std::io::Error::other("the disk is gone")));
+        assert_eq!(error.to_string(), "try: it did not work: the disk is gone");
+        assert!(std::error::Error::source(&error).is_none());
     }
 }

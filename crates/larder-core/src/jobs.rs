@@ -211,7 +211,7 @@ impl Jobs {
         self.0
             .database
             .write(async move |tx| {
-                end_job(tx, &who, &found.job, end.into(), exit_status, now).await
+                end_job(tx, Some(&who), &found.job, end.into(), exit_status, now).await
             })
             .await
     }
@@ -235,7 +235,7 @@ impl Jobs {
             .write(async move |tx| {
                 let unheard = jobs::unheard(tx, before, 1_000).await?;
                 for job in &unheard {
-                    end_job(tx, &Principal::Operator, job, JobState::TimedOut, None, now).await?;
+                    end_job(tx, None, job, JobState::TimedOut, None, now).await?;
                 }
                 Ok(unheard.len())
             })
@@ -273,9 +273,10 @@ fn seen_nodes(who: &Principal, found: Option<JobNodes>) -> Result<JobNodes> {
     Ok(nodes)
 }
 
+/// Ends a job for somebody, or for the larder itself.
 async fn end_job(
     tx: &mut Tx,
-    who: &Principal,
+    who: Option<&Principal>,
     job: &Job,
     state: JobState,
     exit_status: Option<i32>,
@@ -283,14 +284,11 @@ async fn end_job(
 ) -> Result<Job> {
     if jobs::end(tx, job.pk, state, exit_status, now).await? {
         jobs::settle(tx, job.build_pk, &job.name, now).await?;
-        audit::record(
-            tx,
-            now,
-            who,
-            "finish job",
-            &format!("job {} {}", job.id, state.word()),
-        )
-        .await?;
+        let what = format!("job {} {}", job.id, state.word());
+        match who {
+            Some(who) => audit::record(tx, now, who, "finish job", &what).await?,
+            None => audit::record_own(tx, now, "finish job", &what).await?,
+        }
     }
     let job = existing(tx, job.id).await?;
     if job.state == state {

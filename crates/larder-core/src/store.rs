@@ -1,8 +1,8 @@
 //! What every use case works with: rows, bytes, time, keys, and the settings that bound them.
 
-use crate::blobs::{BlobStore, LocalBlobs, sync_folder};
+use crate::blobs::{BlobStore, LocalBlobs, make_folder, sync_folder};
 use crate::clock::{Clock, Timestamp};
-use crate::error::{Context as _, Result};
+use crate::error::Result;
 use crate::metadata::Database;
 use crate::metadata::artifacts::AsOf;
 use crate::signed_url::KeyRing;
@@ -83,9 +83,9 @@ impl Store {
 
     /// Opens the store, makes it when it is not there.
     pub(crate) fn open(settings: Settings, clock: Clock) -> Result<Self> {
-        std::fs::create_dir_all(&settings.data).context("make the data folder")?;
+        make_folder(&settings.data)?;
         if let Some(folder) = settings.database.parent() {
-            std::fs::create_dir_all(folder).context("make the database's folder")?;
+            make_folder(folder)?;
         }
         let store = Self {
             database: Database::open_sqlite(&settings.database)?,

@@ -11,9 +11,12 @@ use crate::metadata::{Tx, audit, blobs, builds, jobs};
 use crate::model::{
     Artifact, ArtifactId, ArtifactState, Digests, Job, JobId, JobState, NewArtifact, Principal,
 };
+use futures_util::StreamExt as _;
 
 /// What was announced before the job ended may still finish for so long after it.
 const LATE_FINISH_MS: i64 = 10 * 60 * 1000;
+/// While its bytes come, a job is noted as alive so often.
+const HEARD_EVERY_MS: i64 = 60 * 1000;
 /// Most artifacts in one announcement: Buildkite's own agent sends 30 at a time.
 const ANNOUNCED_MAX: usize = 5_000;
 /// Longest alias in bytes.
@@ -50,7 +53,7 @@ impl Artifacts {
         let owner = self.authorized_job(who, job).await?;
         require_running(&owner.job)?;
         let artifacts = self.clone();
-        let who = who.clone();
+        let (who, incoming) = (who.clone(), self.heard(&owner.job, incoming));
         // A task of its own: the commit does not die with the client's connection.
         let kept = tokio::spawn(async move {
             let written = artifacts.write(&new, incoming).await?;
@@ -87,13 +90,15 @@ impl Artifacts {
             .zip(&new)
             .map(|(number, new)| owner.announced(number, new, now))
             .collect();
-        let answer = announced.clone();
+        let (who, answer) = (who.clone(), announced.clone());
         self.0
             .database
             .write(async move |tx| {
                 for artifact in &announced {
                     rows::insert(tx, owner.build.project.number, artifact, Some(deadline)).await?;
                 }
+                let what = format!("job {job}: {} artifacts", announced.len());
+                audit::record(tx, now, &who, "announce artifacts", &what).await?;
                 jobs::hear(tx, owner.job.pk, now).await
             })
             .await?;
@@ -111,11 +116,19 @@ impl Artifacts {
         let (artifact, build) = self.by_id(who, id, Action::CreateArtifacts).await?;
         require_awaited(&artifact)?;
         let expected = NewArtifact {
-            size: (artifact.size > 0).then_some(artifact.size),
+            size: artifact.size_is_known.then_some(artifact.size),
             sha1: artifact.sha1,
             sha256: artifact.sha256,
             ..NewArtifact::new(artifact.path.clone(), artifact.content_type.clone())
         };
+        let id = artifact.job_id;
+        let job = self
+            .0
+            .database
+            .read(async move |tx| jobs::by_id(tx, id).await)
+            .await?
+            .ok_or(Error::NotFound(What::Job))?;
+        let incoming = self.heard(&job, incoming);
         let written = self.write(&expected, incoming).await?;
         Ok(Received {
             artifact,
@@ -169,20 +182,45 @@ impl Artifacts {
     /// Marks an announced artifact as failed: its uploader gave up.
     pub async fn fail(&self, who: &Principal, id: ArtifactId) -> Result<()> {
         let (artifact, _) = self.by_id(who, id, Action::CreateArtifacts).await?;
-        let as_of = self.0.as_of_now();
+        let (who, as_of) = (who.clone(), self.0.as_of_now());
         let (from, to) = (ArtifactState::New, ArtifactState::Error);
-        let moved = self
-            .0
+        self.0
             .database
-            .write(async move |tx| rows::move_on(tx, as_of, artifact.number, from, to).await)
-            .await?;
-        if moved {
-            Ok(())
-        } else {
-            Err(Error::Conflict(
-                "the artifact no longer awaits bytes".into(),
-            ))
-        }
+            .write(async move |tx| {
+                if !rows::move_on(tx, as_of, artifact.number, from, to).await? {
+                    return Err(Error::Conflict(
+                        "the artifact no longer awaits bytes".into(),
+                    ));
+                }
+                let what = format!("artifact {id}");
+                audit::record(tx, as_of.now, &who, "fail artifact", &what).await
+            })
+            .await
+    }
+
+    /// The same bytes, of which each that comes is a word from the job: a long upload must not outlive the job's lease.
+    fn heard(&self, job: &Job, incoming: Incoming) -> Incoming {
+        let (store, pk, declared) = (self.0.clone(), job.pk, incoming.declared());
+        let state = (incoming, job.heard_at);
+        let heard = futures_util::stream::unfold(state, move |(mut incoming, mut last)| {
+            let store = store.clone();
+            async move {
+                let chunk = incoming.next().await?;
+                let now = store.clock.now();
+                if last.plus_ms(HEARD_EVERY_MS) <= now {
+                    last = now;
+                    let noted = store
+                        .database
+                        .write(async move |tx| jobs::hear(tx, pk, now).await);
+                    // The upload goes on: whether it can be kept shows at its end.
+                    if let Err(error) = noted.await {
+                        tracing::warn!(%error, "note that a job is alive");
+                    }
+                }
+                Some((chunk, (incoming, last)))
+            }
+        });
+        Incoming::new(heard, declared)
     }
 
     /// The bytes are durable under a fresh key before any row names them: a crash in between leaves an orphan for the
@@ -329,6 +367,7 @@ impl JobOfBuild {
             absolute_path: new.absolute_path.clone(),
             state: ArtifactState::New,
             size: new.size.unwrap_or(0),
+            size_is_known: new.size.is_some(),
             sha1: new.sha1,
             sha256: new.sha256,
             content_type: new.content_type.clone(),
@@ -375,6 +414,7 @@ fn measured(artifact: Artifact, blob: i64, digests: &Digests, now: Timestamp) ->
     Artifact {
         state: ArtifactState::Finished,
         size: digests.size,
+        size_is_known: true,
         sha1: Some(digests.sha1),
         sha256: Some(digests.sha256),
         finished_at: Some(now),

@@ -4,7 +4,7 @@
 //! folder; only then may a row name them. A failed sync means that the bytes are lost: the file is removed and never
 //! synced again.
 
-use crate::blobs::folder::sync_folder;
+use crate::blobs::folder::{make_folder, sync_folder};
 use crate::blobs::hashing::Hasher;
 use crate::blobs::local_read::FileChain;
 use crate::blobs::{ByteStream, Incoming, Pending, Written, pieces};
@@ -16,6 +16,7 @@ use futures_util::StreamExt as _;
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
@@ -41,19 +42,17 @@ impl LocalBlobs {
     /// Opens the folder, makes it when it is not there, and removes what an earlier process left half-written.
     pub(crate) fn open(root: &Path) -> Result<Self> {
         let tmp = root.join("tmp");
-        fs::create_dir_all(&tmp).context("make the folder of blobs")?;
+        make_folder(&tmp)?;
         for half_written in fs::read_dir(&tmp).context("list half-written blobs")? {
             let path = half_written.context("list half-written blobs")?.path();
-            fs::remove_file(path).context("remove a half-written blob")?;
+            if let Err(error) = fs::remove_file(&path) {
+                // Not worth a store that does not start.
+                tracing::warn!(path = %path.display(), %error, "remove a half-written blob");
+            }
         }
         // Made and synced once, so that a first blob in a folder cannot vanish with the folder.
         for fan in 0..=u8::MAX {
-            match fs::create_dir(root.join(format!("{fan:02x}"))) {
-                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                    return Err(error).context("make a folder of blobs");
-                }
-                _ => {}
-            }
+            make_fan(&root.join(format!("{fan:02x}")))?;
         }
         sync_folder(root)?;
         Ok(Self(Arc::new(Folder {
@@ -75,14 +74,15 @@ impl LocalBlobs {
         }
     }
 
-    fn open_file(&self, key: &str) -> std::io::Result<File> {
-        File::open(self.0.path_of(key))
+    fn open_file(&self, key: &str) -> Result<File> {
+        let path = self.0.path_of(key);
+        File::open(&path).context_at("open a blob", &path)
     }
 
     pub(super) fn stream(&self, extents: &[Extent], range: ByteRange) -> Result<ByteStream> {
         let mut parts = Vec::new();
         for piece in pieces(extents, range) {
-            let file = self.open_file(&piece.container).context("open a blob")?;
+            let file = self.open_file(&piece.container)?;
             parts.push((file, piece.start, piece.length));
         }
         Ok(ByteStream::new(
@@ -114,20 +114,34 @@ impl LocalBlobs {
     }
 
     pub(super) async fn keys(&self) -> Result<Vec<String>> {
+        self.list(|found| match found {
+            Found::Blob(key) => Some(key),
+            Found::Stray(_) => None,
+        })
+        .await
+    }
+
+    pub(super) async fn strays(&self) -> Result<Vec<String>> {
+        self.list(|found| match found {
+            Found::Blob(_) => None,
+            Found::Stray(path) => Some(path),
+        })
+        .await
+    }
+
+    async fn list(&self, wanted: fn(Found) -> Option<String>) -> Result<Vec<String>> {
         let folder = self.0.clone();
         blocking("list blobs", move || {
-            let mut keys = Vec::new();
+            let mut listed = Vec::new();
             for fan in 0..=u8::MAX {
-                for entry in fs::read_dir(folder.root.join(format!("{fan:02x}")))? {
-                    let name = entry?.file_name();
-                    if let Some(key) = name.to_str()
-                        && !folder.pending().contains(key)
-                    {
-                        keys.push(key.to_owned());
-                    }
+                let fan = format!("{fan:02x}");
+                for entry in fs::read_dir(folder.root.join(&fan))? {
+                    listed.extend(wanted(Found::in_fan(&fan, &entry?)?));
                 }
             }
-            Ok(keys)
+            let pending = folder.pending();
+            listed.retain(|key| !pending.contains(key));
+            Ok(listed)
         })
         .await
     }
@@ -147,6 +161,27 @@ impl LocalBlobs {
     }
 }
 
+/// What lies in a folder of blobs.
+enum Found {
+    /// A blob, by its key.
+    Blob(String),
+    /// Something that nobody can ask for, by its relative path.
+    Stray(String),
+}
+
+impl Found {
+    fn in_fan(fan: &str, entry: &fs::DirEntry) -> std::io::Result<Self> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_key = name.len() == 32 && name.ends_with(fan) && name.bytes().all(is_digit);
+        Ok(if is_key && entry.file_type()?.is_file() {
+            Self::Blob(name)
+        } else {
+            Self::Stray(format!("{fan}/{name}"))
+        })
+    }
+}
+
 impl Folder {
     /// Keys are ours: 32 hexadecimal digits, of which the last two spread the files over folders.
     fn path_of(&self, key: &str) -> PathBuf {
@@ -160,6 +195,15 @@ impl Folder {
 
     fn pending(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn make_fan(folder: &Path) -> Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(error).context_at("make a folder of blobs", folder)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -195,8 +239,9 @@ impl PendingFile {
         let file = File::options()
             .write(true)
             .create_new(true)
-            .open(path)
-            .context("make a side file")?;
+            .mode(0o600)
+            .open(&path)
+            .context_at("make a side file", &path)?;
         self.stage = Stage::SideFile;
         Ok(file)
     }
@@ -205,7 +250,8 @@ impl PendingFile {
     fn publish(&mut self, file: &File) -> Result<()> {
         file.sync_data().context("sync a blob")?;
         let target = self.folder.path_of(&self.key);
-        fs::rename(self.folder.temporary_path_of(&self.key), &target).context("publish a blob")?;
+        fs::rename(self.folder.temporary_path_of(&self.key), &target)
+            .context_at("publish a blob", &target)?;
         self.stage = Stage::Published;
         sync_folder(target.parent().unwrap_or(&self.folder.root))
     }

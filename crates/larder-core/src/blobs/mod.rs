@@ -8,7 +8,7 @@ mod local_read;
 mod memory;
 mod stream;
 
-pub(crate) use folder::sync_folder;
+pub(crate) use folder::{make_folder, sync_folder};
 pub(crate) use local::LocalBlobs;
 pub use stream::{ByteStream, Incoming};
 
@@ -102,6 +102,14 @@ impl BlobStore {
         match self {
             Self::Local(local) => local.keys().await,
             Self::Memory(memory) => Ok(memory.keys()),
+        }
+    }
+
+    /// What lies among the bytes and is none of ours, by its relative path.
+    pub(crate) async fn strays(&self) -> Result<Vec<String>> {
+        match self {
+            Self::Local(local) => local.strays().await,
+            Self::Memory(_) => Ok(Vec::new()),
         }
     }
 

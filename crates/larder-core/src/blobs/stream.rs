@@ -1,5 +1,7 @@
 //! Streams with a direction: who failed decides what the failure means.
 
+use crate::blobs::hashing::Hasher;
+use crate::model::Digests;
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, TryStreamExt as _};
 use std::fmt;
@@ -95,6 +97,15 @@ impl ByteStream {
             },
         );
         Self::new(checked, length)
+    }
+
+    /// Takes all of it, and says what was there.
+    pub(crate) async fn measure(mut self) -> std::io::Result<Digests> {
+        let mut hasher = Hasher::default();
+        while let Some(chunk) = self.stream.try_next().await? {
+            hasher.update(&chunk);
+        }
+        Ok(hasher.finish())
     }
 
     /// Bytes that it will give.

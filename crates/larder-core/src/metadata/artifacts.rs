@@ -93,7 +93,10 @@ pub(crate) async fn insert(
             artifact.absolute_path.clone().into(),
             artifact.state.word().into(),
             artifact.blob_pk.into(),
-            i64::try_from(artifact.size).unwrap_or(i64::MAX).into(),
+            artifact
+                .size_is_known
+                .then(|| i64::try_from(artifact.size).unwrap_or(i64::MAX))
+                .into(),
             artifact.sha1.as_ref().map(|digest| digest.0.as_slice()).into(),
             artifact.sha256.as_ref().map(|digest| digest.0.as_slice()).into(),
             artifact.content_type.as_str().into(),
@@ -375,6 +378,7 @@ fn artifact(row: &Row<'_>) -> Result<Artifact> {
         absolute_path: row.text_or_none(11)?,
         state: row.parsed(12, ArtifactState::parse)?,
         size: u64::try_from(row.int_or_none(13)?.unwrap_or(0)).unwrap_or(0),
+        size_is_known: row.int_or_none(13)?.is_some(),
         sha1: row
             .bytes_or_none(14)?
             .and_then(|bytes| Sha1Digest::from_slice(&bytes)),

@@ -199,11 +199,15 @@ async fn leave_containers(tx: &mut Tx, blob: i64) -> Result<()> {
     Ok(())
 }
 
-/// Keys of condemned containers.
-pub(crate) async fn condemned_containers(tx: &mut Tx, limit: u32) -> Result<Vec<(i64, String)>> {
+/// Keys of condemned containers after a row, in the order of rows.
+pub(crate) async fn condemned_containers(
+    tx: &mut Tx,
+    last: i64,
+    limit: u32,
+) -> Result<Vec<(i64, String)>> {
     tx.all(
-        "SELECT pk, key FROM container WHERE state = 'condemned' ORDER BY pk LIMIT ?1",
-        &[limit.into()],
+        "SELECT pk, key FROM container WHERE state = 'condemned' AND pk > ?1 ORDER BY pk LIMIT ?2",
+        &[last.into(), limit.into()],
         |row| Ok((row.int(0)?, row.text(1)?)),
     )
     .await

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 const SELECT: &str = "SELECT job.pk, job.id, job.build_pk, build.id, build.number, job.name, job.number,
         job.node_index, job.parallelism, job.state, job.exit_status, job.created_at, job.started_at, job.finished_at,
-        job.artifact_count, job.total_bytes
+        job.artifact_count, job.total_bytes, job.heard_at
     FROM job JOIN build ON build.pk = job.build_pk";
 
 pub(crate) async fn insert(tx: &mut Tx, build: &Build, job: &Job) -> Result<()> {
@@ -269,5 +269,6 @@ fn job(row: &Row<'_>) -> Result<Job> {
         finished_at: row.time_or_none(13)?,
         artifact_count: row.int(14)?,
         total_bytes: row.int(15)?,
+        heard_at: row.time(16)?,
     })
 }

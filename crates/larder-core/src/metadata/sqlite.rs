@@ -8,6 +8,8 @@ use futures_util::FutureExt as _;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql};
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -48,6 +50,7 @@ struct Outcome {
 
 impl Sqlite {
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        make_file(path)?;
         let mut connection =
             Connection::open(path).map_err(|error| failed("open the database", error))?;
         prepare_writer(&connection).map_err(|error| failed("prepare the database", error))?;
@@ -158,6 +161,18 @@ impl Readers {
     }
 }
 
+/// Makes the file for the larder's user alone, before SQLite would make it for everyone; SQLite gives its log the same
+/// mode (sqlite.org/src, `findCreateFileMode`).
+fn make_file(path: &Path) -> Result<()> {
+    File::options()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+        .context_at("open the database", path)
+}
+
 /// A statement's plan depends on its text alone (sqlite.org/queryplanner-ng.html, the stability guarantee). Otherwise
 /// `SQLite` plans most of ours anew at every run: a bound value could make another plan better, and a statement that
 /// goes back to the cache loses its values.
@@ -243,8 +258,8 @@ fn write_group(tx: &mut Tx, group: Vec<Work>) {
 /// start whose bytes were given up meanwhile. So the process ends, answers nobody, and the next start finds out.
 fn commit(tx: &Tx) -> Result<()> {
     match execute(tx.sqlite_connection(), "COMMIT", &[]) {
-        Err(Error::Internal { source, .. }) => {
-            tracing::error!(%source, "commit; the process ends so that its next start finds what is durable");
+        Err(error @ Error::Internal { .. }) => {
+            tracing::error!(%error, "commit; the process ends so that its next start finds what is durable");
             std::process::exit(UNKNOWN_COMMIT);
         }
         other => other.map(drop),

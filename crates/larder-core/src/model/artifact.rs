@@ -30,8 +30,10 @@ pub struct Artifact {
     pub absolute_path: Option<String>,
     /// Where it is in its life.
     pub state: ArtifactState,
-    /// Bytes: measured once finished, claimed before.
+    /// Bytes: measured once finished, claimed before, 0 if nothing was claimed.
     pub size: u64,
+    /// Whether the size was measured or at least claimed.
+    pub(crate) size_is_known: bool,
     /// SHA-1: measured once finished, claimed before.
     pub sha1: Option<Sha1Digest>,
     /// SHA-256: measured once finished, claimed before.

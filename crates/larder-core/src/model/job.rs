@@ -32,6 +32,7 @@ pub struct Job {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+    pub(crate) heard_at: Timestamp,
     /// Finished artifacts.
     pub artifact_count: i64,
     /// Their bytes.

@@ -1,8 +1,8 @@
 //! Bytes that are not what the rows say are found, and never served as if they were.
 
 use crate::support::{OPERATOR, TestStore};
-use larder_core::Incoming;
 use larder_core::model::{ArtifactPath, NewArtifact};
+use larder_core::{DeletingScope, Incoming};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -104,6 +104,70 @@ async fn an_announced_upload_heals_what_is_missing() {
         .unwrap();
     artifacts.finish(OPERATOR, received).await.unwrap();
     assert_eq!(store.bytes(&first).await.unwrap(), b"hello");
+}
+
+#[tokio::test]
+async fn the_check_compares_every_digest_of_the_rows() {
+    for (change, wrong) in [
+        ("UPDATE blob SET crc32 = crc32 + 1", "CRC-32"),
+        (
+            "UPDATE blob SET sha1 = zeroblob(20); UPDATE artifact SET sha1 = zeroblob(20)",
+            "SHA-1",
+        ),
+        (
+            "UPDATE artifact SET sha1 = zeroblob(20)",
+            "different digests",
+        ),
+    ] {
+        let store = TestStore::open();
+        let job = store.job().await;
+        store.keep(&job, "a", b"hello").await.unwrap();
+        store.rows().execute_batch(change).unwrap();
+        let report = store.larder.check().await.unwrap();
+        assert_eq!(report.faults.len(), 1, "{change}");
+        assert!(report.faults[0].what.contains(wrong), "{report:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_blob_is_named_by_the_check_and_left_alone_by_the_sweep() {
+    let store = TestStore::open();
+    let strays = ["00/000000000000000000000000000000ff", "ab/notes.txt"];
+    for stray in strays {
+        let path = store.folder.path().join("blobs").join(stray);
+        fs::write(path, b"stray").unwrap();
+    }
+    assert_eq!(store.larder.collect_garbage().await.unwrap().orphans, 0);
+    assert_eq!(store.larder.check().await.unwrap().waste, strays);
+}
+
+#[tokio::test]
+async fn a_stray_folder_among_half_written_files_does_not_stop_the_start() {
+    let store = TestStore::open();
+    fs::create_dir(store.folder.path().join("blobs/tmp/stray")).unwrap();
+    let now = store.clock.now();
+    store.reopen_at(now);
+}
+
+#[tokio::test]
+async fn one_file_that_cannot_be_freed_does_not_keep_the_others() {
+    let store = TestStore::open();
+    let job = store.job().await;
+    for name in ["a", "b", "c"] {
+        let kept = store.keep(&job, name, name.as_bytes()).await.unwrap();
+        let artifacts = &store.larder.artifacts;
+        artifacts
+            .delete(OPERATOR, kept.artifact.id, DeletingScope::Delete)
+            .await
+            .unwrap();
+    }
+    let stuck = &store.blob_files()[0];
+    fs::remove_file(stuck).unwrap();
+    fs::create_dir(stuck).unwrap();
+    assert_eq!(store.larder.collect_garbage().await.unwrap().freed, 2);
+    assert_eq!(&store.blob_files(), std::slice::from_ref(stuck));
+    fs::remove_dir(stuck).unwrap();
+    assert_eq!(store.larder.collect_garbage().await.unwrap().freed, 1);
 }
 
 fn cut(file: &Path) {

@@ -2,7 +2,9 @@
 
 use crate::support::{OPERATOR, TestStore, slug};
 use larder_core::Error;
-use larder_core::model::{BuildState, EndState, JobState, NewBuild, NewJob, Principal};
+use larder_core::model::{
+    ArtifactPath, BuildState, EndState, JobState, NewArtifact, NewBuild, NewJob, Principal,
+};
 
 #[tokio::test]
 async fn nodes_of_a_job_share_a_number_and_jobs_are_numbered_as_they_start() {
@@ -210,4 +212,29 @@ async fn a_build_has_at_most_2000_nodes_in_one_announcement_or_in_many() {
     let again = vec![names[0].clone(); 11];
     assert!(refused(announce(&again, 1).await));
     assert_eq!(announce(&names[..1], 1).await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn who_started_announced_failed_and_timed_out_is_noted() {
+    let store = TestStore::open();
+    let job = store.job().await;
+    let artifacts = &store.larder.artifacts;
+    let new = NewArtifact::new(ArtifactPath::parse("a").unwrap(), "text/plain");
+    let announced = artifacts.announce(OPERATOR, job.id, vec![new]).await;
+    let artifact = announced.unwrap()[0].id;
+    artifacts.fail(OPERATOR, artifact).await.unwrap();
+    store.clock.advance_ms(61 * 60 * 1000);
+    store.larder.jobs.time_out_unheard().await.unwrap();
+    let rows = store.rows();
+    let noted = |actor: &str, act: &str, what: String| {
+        let sql = "SELECT COUNT(*) FROM audit WHERE actor = ?1 AND act = ?2 AND what = ?3";
+        let count: i64 = rows
+            .query_row(sql, [actor, act, &what], |row| row.get(0))
+            .unwrap();
+        assert_eq!(count, 1, "{actor} {act} {what}");
+    };
+    let of_job = |what: &str| format!("job {}{what}", job.id);
+    noted("operator", "announce artifacts", of_job(": 1 artifacts"));
+    noted("operator", "fail artifact", format!("artifact {artifact}"));
+    noted("larder", "finish job", of_job(" timed_out"));
 }

@@ -1,10 +1,13 @@
 //! Files are kept, found, and deleted.
 
 use crate::support::{OPERATOR, TestStore};
+use futures_util::StreamExt as _;
 use larder_core::model::{
     ArtifactPath, ArtifactState, EndState, NewArtifact, NewBuild, Sha256Digest,
 };
 use larder_core::{DeletingScope, Error, Incoming};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 fn announced(path: &str) -> NewArtifact {
     NewArtifact::new(ArtifactPath::parse(path).unwrap(), "text/plain")
@@ -285,4 +288,64 @@ async fn many_uploads_at_once_are_all_kept_and_numbered_apart() {
         (report.artifacts, report.faults.len(), report.waste.len()),
         (200, 0, 0)
     );
+}
+
+#[tokio::test]
+async fn an_announced_size_of_nothing_is_a_size() {
+    let store = TestStore::open();
+    let job = store.job().await;
+    let artifacts = &store.larder.artifacts;
+    let empty = NewArtifact {
+        size: Some(0),
+        ..announced("a")
+    };
+    let announced = artifacts.announce(OPERATOR, job.id, vec![empty]).await;
+    let incoming = Incoming::from_bytes(b"hello".to_vec());
+    let refused = artifacts
+        .receive(OPERATOR, announced.unwrap()[0].id, incoming)
+        .await;
+    assert!(matches!(refused, Err(Error::Invalid { field: "size", .. })));
+}
+
+#[tokio::test]
+async fn a_job_whose_bytes_are_still_coming_does_not_time_out() {
+    let store = TestStore::open();
+    let job = store.job().await;
+    let (larder, clock) = (store.larder.clone(), store.clock.clone());
+    let slow = futures_util::stream::iter(["a", "b", "c"]).then(move |chunk| {
+        let (larder, clock) = (larder.clone(), clock.clone());
+        async move {
+            clock.advance_ms(50 * 60 * 1000);
+            assert_eq!(larder.jobs.time_out_unheard().await.unwrap(), 0, "{chunk}");
+            Ok(chunk.into())
+        }
+    });
+    let artifacts = &store.larder.artifacts;
+    artifacts
+        .keep(OPERATOR, job.id, announced("a"), Incoming::new(slow, None))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn rows_and_bytes_are_for_the_user_of_the_larder_alone() {
+    let store = TestStore::open_with(|settings| {
+        settings.data.push("deep/data");
+        settings.database.clone_from(&settings.data.join("meta.db"));
+    });
+    let job = store.job().await;
+    store.keep(&job, "a", b"hello").await.unwrap();
+    let data = store.folder.path().join("deep/data");
+    let blob = store.blob_files().remove(0);
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    for folder in [
+        &*data,
+        &store.folder.path().join("blobs"),
+        blob.parent().unwrap(),
+    ] {
+        assert_eq!(mode(folder), 0o700, "{}", folder.display());
+    }
+    for file in [&blob, &data.join("meta.db"), &data.join("meta.db-wal")] {
+        assert_eq!(mode(file), 0o600, "{}", file.display());
+    }
 }

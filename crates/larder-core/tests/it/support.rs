@@ -118,6 +118,11 @@ impl TestStore {
             .secret
     }
 
+    /// The rows, beside the larder's back.
+    pub(crate) fn rows(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.folder.path().join("meta.db")).unwrap()
+    }
+
     /// Files of blobs on the disk.
     pub(crate) fn blob_files(&self) -> Vec<std::path::PathBuf> {
         let folders = std::fs::read_dir(self.folder.path().join("blobs")).unwrap();
