@@ -39,14 +39,14 @@ fn router(app: App) -> Router {
         .into_router()
         .fallback(crate::web::nothing_here)
         .with_state(app);
-    let router = if path.is_empty() {
+    let service = if path.is_empty() {
         routes
     } else {
         Router::new()
             .nest(&path, routes)
             .fallback(crate::web::nothing_here)
     };
-    router.layer(by_host)
+    service.layer(by_host)
 }
 
 /// On the one host of users' files nothing answers but what sends a file: what runs there reaches no API.
