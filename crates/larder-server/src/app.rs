@@ -41,14 +41,14 @@ fn router(app: App) -> Router {
         .fallback(crate::web::nothing_here)
         .layer(from_fn_with_state(app.clone(), carry_session))
         .with_state(app);
-    let router = if path.is_empty() {
+    let service = if path.is_empty() {
         inner
     } else {
         Router::new()
             .nest(&path, inner)
             .fallback(crate::web::nothing_here)
     };
-    router.layer(by_host)
+    service.layer(by_host)
 }
 
 /// On the one host of users' files nothing answers but what sends a file: what runs there reaches no API.

@@ -187,7 +187,7 @@ async fn the_sweeper_reads_only_what_is_due() {
     check(tx, "uploads that are overdue");
     blobs::begin_deleting(tx, NOW, 10).await.unwrap();
     check(tx, "condemned blobs");
-    blobs::condemned_containers(tx, 10).await.unwrap();
+    blobs::condemned_containers(tx, 0, 10).await.unwrap();
     check(tx, "condemned containers");
     blobs::container_is_known(tx, "key").await.unwrap();
     check(tx, "a container by its key");

@@ -8,7 +8,7 @@ use axum::extract::Path;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use larder_server::config::{Config, LogConfig, LogFormat, LogLevel};
 use larder_server::http::hosts::{Hosts, RequestHost, accept_host};
 use larder_server::http::request_log::{ErrorDetail, log_request};
@@ -19,11 +19,15 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{Seen, Server, statuses};
 
 async fn server() -> Server {
+    server_of(&Config::default()).await
+}
+
+async fn server_of(config: &Config) -> Server {
     let listener = Listener::bind(([127, 0, 0, 1], 0).into(), Options::default())
         .await
         .unwrap();
     let address = listener.local_addr().unwrap();
-    let hosts = Arc::new(Hosts::new(&Config::default(), address));
+    let hosts = Arc::new(Hosts::new(config, address));
     let router =
         Router::new()
             .route("/healthz", get(|| async { "alive" }))
@@ -38,6 +42,7 @@ async fn server() -> Server {
             )
             .route("/broken", get(broken))
             .route("/stream/{length}", get(stream))
+            .route("/cookie", get(cookie))
             .route("/damaged", get(damaged))
             .layer(middleware::from_fn_with_state(hosts, accept_host))
             .layer(middleware::from_fn(log_request));
@@ -56,6 +61,10 @@ async fn stream(Path(length): Path<String>) -> Response {
     let pieces = ["ab", "cd"].map(|piece| Ok::<_, std::io::Error>(bytes::Bytes::from(piece)));
     let body = Body::from_stream(futures_util::stream::iter(pieces));
     ([(header::CONTENT_LENGTH, length)], body).into_response()
+}
+
+async fn cookie(headers: HeaderMap) -> String {
+    format!("{:?}", headers.get(header::COOKIE))
 }
 
 /// Streams two bytes and finds that the next are not those that were kept.
@@ -97,6 +106,23 @@ async fn a_host_that_is_not_ours_gets_421_and_is_told_what_to_set() {
     );
     let answer = server.answer_to(own.as_bytes()).await;
     assert!(answer.ends_with("Main 127.0.0.1"), "{answer}");
+}
+
+#[tokio::test]
+async fn cookies_are_not_seen_where_users_files_are_shown() {
+    let config = Config {
+        public_url: Some("http://builds.test".parse().unwrap()),
+        content_url: Some("http://files.test".to_owned().try_into().unwrap()),
+        ..Config::default()
+    };
+    let server = server_of(&config).await;
+    for (host, seen) in [("builds.test", "Some(\"a=b\")"), ("files.test", "None")] {
+        let request = format!(
+            "GET /cookie HTTP/1.1\r\nHost: {host}\r\nCookie: a=b\r\nConnection: close\r\n\r\n"
+        );
+        let answer = server.answer_to(request.as_bytes()).await;
+        assert!(answer.ends_with(seen), "{host}: {answer}");
+    }
 }
 
 #[derive(Clone, Default)]

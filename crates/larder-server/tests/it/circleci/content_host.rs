@@ -154,7 +154,7 @@ async fn the_host_of_a_job_answers_nothing_but_its_files() {
     let evil = format!("{host}.evil.test");
     assert_eq!(
         get(&larder, &evil, "/0/artifact-file", &[]).await.status,
-        404
+        421
     );
     assert_eq!(get(&larder, "larder.test", LIST, &[]).await.status, 200);
 }

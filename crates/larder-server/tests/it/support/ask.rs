@@ -14,7 +14,9 @@ impl TestLarder {
         let headers = request.headers_mut();
         headers.entry(HOST).or_insert(host.unwrap());
         let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
+        // Each answer has an id of its own, and tests compare answers with each other.
+        assert!(parts.headers.remove("x-request-id").is_some());
         Answer {
             status: parts.status,
             headers: parts.headers,
