@@ -38,6 +38,26 @@ pub(crate) struct TestLarder {
     pub(crate) folder: tempfile::TempDir,
 }
 
+/// What a server serves, over an open larder.
+pub(crate) fn service_over(larder: &Larder, public_url: &str, content_url: Option<&str>) -> Router {
+    let config = Config {
+        public_url: Some(public_url.parse().unwrap()),
+        content_url: content_url.map(|url| url.to_owned().try_into().unwrap()),
+        ..Config::default()
+    };
+    let hosts = Hosts::new(&config, config.listen);
+    let addresses = AppSettings {
+        public_url: public_url.parse().unwrap(),
+        content_url: config.content_url,
+        serve_html: ServeHtml::Render,
+    };
+    let limiter = Limiter {
+        counts: Arc::new(InvalidTokens::new(UNKNOWN_TOKENS_MAX)),
+        clock: larder.clock().clone(),
+    };
+    app::service(App::new(larder.clone(), addresses), hosts, limiter)
+}
+
 impl TestLarder {
     pub(crate) fn start() -> Self {
         Self::start_with(None, |_| ())
@@ -98,22 +118,7 @@ impl TestLarder {
         let mut settings = Settings::in_folder(folder.path().join("home/data"));
         change(&mut settings);
         let larder = Larder::open(settings, clock.clone()).unwrap();
-        let config = Config {
-            public_url: Some(public_url.parse().unwrap()),
-            content_url: content_url.map(|url| url.to_owned().try_into().unwrap()),
-            ..Config::default()
-        };
-        let hosts = Hosts::new(&config, config.listen);
-        let addresses = AppSettings {
-            public_url: public_url.parse().unwrap(),
-            content_url: config.content_url,
-            serve_html: ServeHtml::Render,
-        };
-        let limiter = Limiter {
-            counts: Arc::new(InvalidTokens::new(UNKNOWN_TOKENS_MAX)),
-            clock: clock.clone(),
-        };
-        let router = app::service(App::new(larder.clone(), addresses), hosts, limiter);
+        let router = service_over(&larder, public_url, content_url);
         Self {
             larder,
             clock,

@@ -1,5 +1,6 @@
 //! A larder in a folder of its own, and browsers that look at its pages.
 
+use crate::support::service_over;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
@@ -10,9 +11,6 @@ use larder_core::model::{
     Role, Scopes, StepState,
 };
 use larder_core::{Incoming, Larder, NewTokenRequest, Settings};
-use larder_server::app;
-use larder_server::config::ServeHtml;
-use larder_server::http::state::{App, AppSettings};
 use std::cell::RefCell;
 use tower::ServiceExt as _;
 
@@ -49,12 +47,7 @@ impl TestLarder {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(Timestamp(1_795_227_300_000));
         let larder = Larder::open(Settings::in_folder(folder.path()), clock.clone()).unwrap();
-        let addresses = AppSettings {
-            public_url: public_url.parse().unwrap(),
-            content_url: content_url.map(|url| url.to_owned().try_into().unwrap()),
-            serve_html: ServeHtml::Render,
-        };
-        let router = app::router(App::new(larder.clone(), addresses));
+        let router = service_over(&larder, public_url, content_url);
         Self {
             larder,
             clock,
