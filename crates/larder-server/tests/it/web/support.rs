@@ -21,6 +21,8 @@ pub(super) struct TestLarder {
     pub(super) larder: Larder,
     pub(super) clock: Clock,
     pub(super) router: Router,
+    /// Whom requests name that name nobody else.
+    host: String,
     _folder: tempfile::TempDir,
 }
 
@@ -48,10 +50,12 @@ impl TestLarder {
         let clock = Clock::manual(Timestamp(1_795_227_300_000));
         let larder = Larder::open(Settings::in_folder(folder.path()), clock.clone()).unwrap();
         let router = service_over(&larder, public_url, content_url);
+        let host = public_url.split('/').nth(2).unwrap().to_owned();
         Self {
             larder,
             clock,
             router,
+            host,
             _folder: folder,
         }
     }
@@ -160,7 +164,11 @@ impl TestLarder {
         format!("/sign-in/{secret}")
     }
 
-    pub(super) async fn send(&self, request: Request<Body>) -> Answer {
+    pub(super) async fn send(&self, mut request: Request<Body>) -> Answer {
+        let headers = request.headers_mut();
+        headers
+            .entry("host")
+            .or_insert_with(|| self.host.parse().unwrap());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
