@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A call that carries no file is answered within this time or tried again.
@@ -62,6 +63,8 @@ pub struct Server {
     downloads: Client,
     base: Arc<Url>,
     token: Arc<str>,
+    /// Whether it has ever answered: one that never has is more likely misnamed than away.
+    has_answered: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Server {
@@ -123,6 +126,7 @@ impl Server {
             downloads: client(Policy::limited(5))?,
             base: Arc::new(base),
             token: address.token.as_str().into(),
+            has_answered: Arc::default(),
         })
     }
 
@@ -357,9 +361,14 @@ impl Server {
         read_json(what, self.call(what, request).await?).await
     }
 
-    /// Sends an idempotent request, again and again while the server is away.
+    /// Sends an idempotent request, again and again while a server that is known to be there is away.
     async fn call(&self, what: &str, request: impl Fn() -> RequestBuilder) -> Result<Response> {
-        self.send(what, &PATIENCE_MS, request, |_| true).await
+        let patience: &[u64] = if self.has_answered.load(Ordering::Relaxed) {
+            &PATIENCE_MS
+        } else {
+            &FIRST_PATIENCE_MS
+        };
+        self.send(what, patience, request, |_| true).await
     }
 
     async fn send(
@@ -373,7 +382,10 @@ impl Server {
         loop {
             let answer = request().send().await;
             let is_final = match &answer {
-                Ok(response) => !is_passing(response.status()),
+                Ok(response) => {
+                    self.has_answered.store(true, Ordering::Relaxed);
+                    !is_passing(response.status())
+                }
                 Err(error) => !may_repeat(error),
             };
             let Some(&wait) = waits.next().filter(|_| !is_final) else {

@@ -231,6 +231,12 @@ fn select(options: &UploadOptions) -> Result<(Vec<Found>, Vec<String>)> {
     let view = View::default();
     let mut collect = Collect::new(&view, vec![base.clone()], options.include_all);
     for pattern in wanted {
+        if pattern.is_empty() {
+            // A variable that is not set, more likely than the whole folder.
+            return Err(Error::Usage(
+                "a pattern is empty: name files, folders or globs".to_owned(),
+            ));
+        }
         let before = collect.files.len();
         take(
             &mut collect,
@@ -423,5 +429,7 @@ mod tests {
                 .to_string()
                 .contains("pattern [a")
         );
+        let unset = selected(&[""], None).unwrap_err();
+        assert!(unset.to_string().contains("a pattern is empty"));
     }
 }

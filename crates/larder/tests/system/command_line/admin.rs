@@ -38,11 +38,11 @@ fn the_operator_works_on_a_stopped_store_and_on_a_running_one() {
             "--role",
             "king",
         ])
-        .is(1)
+        .is(2)
         .says(&["king", "reader, writer, admin"]);
     server
         .admin(&["token", "create", "--user", "ada", "--scopes", "everything"])
-        .is(1)
+        .is(2)
         .says(&["everything"]);
     let users = server.admin(&["user", "list"]).is(0).stdout;
     let names: Vec<_> = users
@@ -187,6 +187,6 @@ fn revoke(server: &ServeProcess, secret: &str) {
         .is(401);
     server
         .admin(&["token", "revoke", "nonsense"])
-        .is(1)
+        .is(2)
         .says(&["nonsense", "UUID"]);
 }
