@@ -190,3 +190,28 @@ fn revoke(server: &ServeProcess, secret: &str) {
         .is(2)
         .says(&["nonsense", "UUID"]);
 }
+
+#[test]
+fn commands_that_race_with_a_starting_server_and_each_other_all_succeed() {
+    let store = Store::new();
+    let server = std::thread::scope(|scope| {
+        let server = scope.spawn(|| store.serve().start());
+        for number in 0..4 {
+            let slug = format!("github/acme/project-{number}");
+            let store = &store;
+            scope.spawn(move || store.admin(&["project", "create", &slug]).is(0));
+        }
+        server.join().unwrap()
+    });
+    let projects = server.admin(&["project", "list"]).is(0).stdout;
+    assert_eq!(projects.lines().count(), 4, "{projects}");
+}
+
+#[test]
+fn a_store_that_is_not_there_is_not_called_clean() {
+    let store = Store::new();
+    for command in [&["check"][..], &["gc"], &["user", "list"]] {
+        store.admin(command).is(2).says(&["there is no store"]);
+    }
+    assert!(!store.data().exists());
+}
