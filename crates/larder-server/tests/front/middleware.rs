@@ -16,13 +16,14 @@ use larder_server::listener::{Listener, Options, PeerAddr};
 use larder_server::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Seen, Server, statuses};
+use crate::support::{Seen, Server, begin_log, statuses};
 
 async fn server() -> Server {
     server_of(&Config::default()).await
 }
 
 async fn server_of(config: &Config) -> Server {
+    begin_log();
     let listener = Listener::bind(([127, 0, 0, 1], 0).into(), Options::default())
         .await
         .unwrap();
@@ -147,6 +148,7 @@ async fn each_request_is_one_line_without_its_path_and_secrets() {
         format: LogFormat::Json,
         level: LogLevel::Info,
     };
+    begin_log();
     // The test's runtime has one thread, so the server logs on this one too.
     let _logging =
         tracing::subscriber::set_default(larder_server::log::subscriber(config, move || {

@@ -10,6 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use larder_server::config::LogConfig;
 use larder_server::listener::{Drained, Listener, Options};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -42,6 +43,19 @@ pub(crate) struct Server {
     pub(crate) task: JoinHandle<Drained>,
 }
 
+/// Makes every place that logs count as listened to, before any test comes to one: `tracing` remembers of a place that
+/// nobody listened when it was first come to, and then a test that does listen would miss its lines.
+pub(crate) fn begin_log() {
+    static BEGUN: std::sync::Once = std::sync::Once::new();
+    BEGUN.call_once(|| {
+        let config = LogConfig::default();
+        let _ = tracing::subscriber::set_global_default(larder_server::log::subscriber(
+            config,
+            std::io::sink,
+        ));
+    });
+}
+
 impl Server {
     pub(crate) async fn start() -> Self {
         Self::start_with(Options::default()).await
@@ -54,6 +68,7 @@ impl Server {
     }
 
     pub(crate) async fn serve(options: Options, router: Router, seen: Seen) -> Self {
+        begin_log();
         let listener = Listener::bind(([127, 0, 0, 1], 0).into(), options)
             .await
             .unwrap();
