@@ -148,7 +148,6 @@ async fn each_request_is_one_line_without_its_path_and_secrets() {
         format: LogFormat::Json,
         level: LogLevel::Info,
     };
-    begin_log();
     // The test's runtime has one thread, so the server logs on this one too.
     let _logging =
         tracing::subscriber::set_default(larder_server::log::subscriber(config, move || {
