@@ -93,14 +93,16 @@ fn request(command: AdminCommand) -> AdminRequest {
 
 /// The answer, and where the server is reached: as the running one says, else as it is set to.
 async fn answer(config: &Config, request: AdminRequest) -> Result<(AdminAnswer, String), Failure> {
-    if !request.makes_a_store() && !store_exists(config)? {
-        let data = config.data.display();
-        return Err(Failure::usage(anyhow!(
-            "there is no store in {data}: name another with --data"
-        )));
+    let is_missing = || anyhow::Ok(!request.makes_a_store() && !store_exists(config)?);
+    // Looked at before the lock makes the folder, and again once nobody else is about to make a store there.
+    if is_missing()? && !config.data.exists() {
+        return Err(no_store(config));
     }
     match StoreLock::take_patiently(&config.data)? {
         Locked::Mine(_lock) => {
+            if is_missing()? {
+                return Err(no_store(config));
+            }
             let larder = larder_server::open_store(config)?;
             let answer = perform(&larder, request).await;
             Ok((answer.map_err(AdminRefusal::from)?, set_url(config)))
@@ -117,6 +119,13 @@ async fn answer(config: &Config, request: AdminRequest) -> Result<(AdminAnswer, 
             Ok((answer, owner.url.unwrap_or_else(|| set_url(config))))
         }
     }
+}
+
+fn no_store(config: &Config) -> Failure {
+    let data = config.data.display();
+    Failure::usage(anyhow!(
+        "there is no store in {data}: name another with --data"
+    ))
 }
 
 fn set_url(config: &Config) -> String {
