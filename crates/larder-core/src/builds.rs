@@ -3,7 +3,7 @@
 use crate::access::{Action, Resource, absent, authorize, job_token, require_scope};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, What};
-use crate::metadata::{Tx, audit, builds, jobs};
+use crate::metadata::{Room, Tx, audit, builds, jobs};
 use crate::model::{
     Build, BuildId, BuildState, Cursor, Job, JobId, JobState, NewBuild, NewJob, Offset, Page,
     Principal, Project, ProjectSlug, Scope,
@@ -59,6 +59,8 @@ pub struct BuildFilter {
     pub states: Vec<BuildState>,
     /// Of one of these branches.
     pub branches: Vec<String>,
+    /// Of this tag.
+    pub tag: Option<String>,
     /// Of this commit.
     pub revision: Option<String>,
     /// Announced at this time or later.
@@ -96,6 +98,7 @@ impl Builds {
                 let project =
                     projects::find_or_create(tx, for_project, &who, &slug, auto_create, now)
                         .await?;
+                tx.lock(Room::Project(project.number)).await?;
                 let known = match &new.external_id {
                     Some(external_id) => {
                         builds::by_external_id(tx, project.number, external_id).await?
@@ -130,7 +133,9 @@ impl Builds {
         let who = who.clone();
         self.0
             .database
-            .write(async move |tx| {
+            .write_in(Room::Project(build.project.number), async move |tx| {
+                let found = builds::by_pk(tx, build.pk).await?;
+                let build = found.ok_or(Error::NotFound(What::Build))?;
                 note_jobs(tx, &who, &build, now).await?;
                 announce_jobs(tx, &mut numbers.clone(), &build, &new_jobs, now).await
             })
@@ -236,7 +241,12 @@ impl Builds {
             .await
     }
 
-    async fn by_id(&self, who: &Principal, id: BuildId, action: Action) -> Result<Build> {
+    pub(crate) async fn by_id(
+        &self,
+        who: &Principal,
+        id: BuildId,
+        action: Action,
+    ) -> Result<Build> {
         let found = self
             .0
             .database
@@ -256,6 +266,7 @@ impl BuildFilter {
             projects,
             states: self.states.clone(),
             branches: self.branches.clone(),
+            tag: self.tag.clone(),
             revision: self.revision.clone(),
             created_from: self.created_from,
             created_to: self.created_to,
@@ -299,14 +310,14 @@ async fn insert_build(
     )
     .await?;
     let what = format!("{} build {}", build.project.slug(), build.number);
-    audit::record(tx, now, who, "announce build", &what).await?;
+    audit::record_in(tx, now, who, &build.project.slug(), "announce build", &what).await?;
     Ok(build)
 }
 
 /// Notes who asks for jobs of a build that is there: new tokens go to whoever does.
 async fn note_jobs(tx: &mut Tx, who: &Principal, build: &Build, now: Timestamp) -> Result<()> {
     let what = format!("{} build {}", build.project.slug(), build.number);
-    audit::record(tx, now, who, "announce jobs", &what).await
+    audit::record_in(tx, now, who, &build.project.slug(), "announce jobs", &what).await
 }
 
 async fn announce_jobs(
@@ -373,6 +384,7 @@ async fn insert_nodes(
             started_at: number.map(|_| now),
             finished_at: None,
             heard_at: now,
+            silenced_at: None,
             artifact_count: 0,
             total_bytes: 0,
         };

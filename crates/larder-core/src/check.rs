@@ -116,7 +116,7 @@ impl Larder {
             start: 0,
             end: artifact.size,
         };
-        let measured = match self.store.blobs.open(&extents, whole) {
+        let measured = match self.store.blobs.open(&extents, whole).await {
             Ok(stream) => stream.measure().await,
             Err(error) => return Ok(Some(format!("its bytes cannot be opened: {error}"))),
         };

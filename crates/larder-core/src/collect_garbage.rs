@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::larder::Larder;
-use crate::metadata::{artifacts, blobs};
+use crate::metadata::{artifacts, blobs, parts};
 
 /// Rows handled in one transaction.
 const BATCH: u32 = 500;
@@ -16,7 +16,7 @@ pub struct Swept {
     pub expired: u64,
     /// Files whose last artifact was deleted or expired.
     pub freed: u64,
-    /// Files that no row named.
+    /// Files that no row named, and objects that were sent in vain.
     pub orphans: u64,
     /// Why nothing expired and nothing will until an operator says so, for people; see [`Larder::resume_retention`].
     pub held: Option<String>,
@@ -29,9 +29,18 @@ impl Larder {
         let abandoned = self
             .store
             .database
-            .write(async move |tx| artifacts::fail_overdue(tx, now).await)
+            .write(async move |tx| {
+                blobs::condemn_overdue(tx, now).await?;
+                // First the states: whoever finishes one of them meanwhile keeps its parts.
+                let failed = artifacts::fail_overdue(tx, now).await?;
+                for artifact in &failed {
+                    parts::free(tx, *artifact).await?;
+                }
+                Ok(failed.len() as u64)
+            })
             .await?;
         let (expired, held) = self.expire().await?;
+        self.remove_deleted().await?;
         // From `deleting` no blob comes back, so its bytes may go whatever uploads arrive meanwhile.
         while self
             .store
@@ -40,8 +49,8 @@ impl Larder {
             .await?
             > 0
         {}
-        let freed = self.free_condemned_containers().await?;
-        let orphans = self.remove_orphans().await?;
+        let (freed, given_up) = self.free_condemned_containers().await?;
+        let orphans = given_up + self.remove_orphans().await?;
         Ok(Swept {
             abandoned,
             expired,
@@ -51,25 +60,28 @@ impl Larder {
         })
     }
 
-    async fn free_condemned_containers(&self) -> Result<u64> {
-        let (mut freed, mut last) = (0, 0);
+    /// How many had held what a row named, and how many had not.
+    async fn free_condemned_containers(&self) -> Result<(u64, u64)> {
+        let (mut freed, mut given_up, mut last) = (0, 0, 0);
         loop {
             let batch = self
                 .store
                 .database
                 .scan(async move |tx| blobs::condemned_containers(tx, last, BATCH).await)
                 .await?;
-            let Some((end, _)) = batch.last() else {
-                return Ok(freed);
+            let Some(end) = batch.last() else {
+                return Ok((freed, given_up));
             };
-            last = *end;
+            last = end.pk;
             let mut gone = Vec::new();
-            for (container, key) in &batch {
-                if self.is_removed(key).await {
-                    gone.push(*container);
+            for container in &batch {
+                let sending = container.sending.as_deref();
+                if self.is_removed(&container.key, sending).await {
+                    gone.push(container.pk);
+                    freed += u64::from(container.was_sealed);
+                    given_up += u64::from(!container.was_sealed);
                 }
             }
-            freed += gone.len() as u64;
             self.store
                 .database
                 .write(async move |tx| {
@@ -84,16 +96,19 @@ impl Larder {
 
     async fn remove_orphans(&self) -> Result<u64> {
         let mut removed = 0;
+        if !self.store.blobs.leaves_orphans() {
+            return Ok(removed);
+        }
         for key in &self.orphans().await? {
-            removed += u64::from(self.is_removed(key).await);
+            removed += u64::from(self.is_removed(key, None).await);
         }
         Ok(removed)
     }
 
     /// Removes the bytes under a key. What cannot be removed is left to the next sweep: one bad file must not keep the
     /// others.
-    async fn is_removed(&self, key: &str) -> bool {
-        let removed = self.store.blobs.delete(key).await;
+    async fn is_removed(&self, key: &str, sending: Option<&str>) -> bool {
+        let removed = self.store.blobs.delete(key, sending).await;
         if let Err(error) = &removed {
             tracing::error!(key, %error, "free the bytes of a blob");
         }

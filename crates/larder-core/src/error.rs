@@ -50,6 +50,22 @@ pub enum Error {
     /// The client stopped sending.
     #[error("the upload was interrupted: {0}")]
     UploadInterrupted(String),
+    /// The project may not keep that many bytes.
+    #[error(
+        "the project {project} keeps {used} of at most {limit} bytes, and {wanted} more do not fit: delete builds or \
+         artifacts that are not needed, keep them for fewer days, or ask the operator for a higher limit (`larder admin \
+         project limit {project} --max-bytes …`)"
+    )]
+    ProjectFull {
+        /// Which.
+        project: String,
+        /// Bytes that it may keep.
+        limit: u64,
+        /// Bytes that it keeps.
+        used: u64,
+        /// Bytes that came.
+        wanted: u64,
+    },
     /// No space is left for bytes or rows.
     #[error("no space is left on the store")]
     StorageFull,
@@ -102,12 +118,16 @@ pub enum What {
     Artifact,
     /// A step.
     Step,
+    /// An upload in parts.
+    Upload,
     /// A user.
     User,
     /// A token.
     Token,
     /// A sign-in link.
     SignInLink,
+    /// A link by which a password is set.
+    PasswordLink,
 }
 
 impl std::fmt::Display for What {
@@ -119,9 +139,11 @@ impl std::fmt::Display for What {
             Self::Job => "job",
             Self::Artifact => "artifact",
             Self::Step => "step",
+            Self::Upload => "upload",
             Self::User => "user",
             Self::Token => "token",
             Self::SignInLink => "sign-in link",
+            Self::PasswordLink => "password link",
         })
     }
 }
@@ -158,7 +180,7 @@ pub enum TokenFault {
     Unknown,
     /// Past its expiry.
     Expired,
-    /// Taken back by somebody, or its user is disabled.
+    /// Taken back by somebody, or its user is disabled, or what it was for is deleted.
     Revoked,
 }
 

@@ -3,11 +3,14 @@
 use crate::access::{Action, Resource, absent, authorize};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, What};
-use crate::metadata::{Tx, audit, builds, jobs, projects};
+use crate::metadata::{Room, Tx, artifacts, audit, builds, jobs, projects};
 use crate::model::{Build, EndState, Job, JobId, JobOutcome, JobState, Principal, Project};
 use crate::projects::Projects;
 use crate::store::Store;
 use std::sync::Arc;
+
+/// What was announced before a job ended may still finish for so long after it.
+pub(crate) const LATE_FINISH_MS: i64 = 10 * 60 * 1000;
 
 /// Jobs.
 #[derive(Clone, Debug)]
@@ -177,14 +180,16 @@ impl Jobs {
         let (who, now) = (who.clone(), self.0.clock.now());
         self.0
             .database
-            .write(async move |tx| {
+            .write_in(Room::Project(build.project.number), async move |tx| {
+                require_there(tx, id).await?;
                 let nodes = jobs::of_name(tx, build.pk, &job.name).await?;
                 let number = match nodes.iter().find_map(|node| node.number) {
                     Some(number) => number,
                     None => projects::next_job(tx, build.project.number).await?,
                 };
                 if jobs::start(tx, job.pk, number, now).await? {
-                    audit::record(tx, now, &who, "start job", &format!("job {id}")).await?;
+                    let (slug, what) = (build.project.slug(), format!("job {id}"));
+                    audit::record_in(tx, now, &who, &slug, "start job", &what).await?;
                 }
                 let job = existing(tx, id).await?;
                 match job.state {
@@ -210,7 +215,8 @@ impl Jobs {
         let (who, now) = (who.clone(), self.0.clock.now());
         self.0
             .database
-            .write(async move |tx| {
+            .write_in(Room::Project(found.build.project.number), async move |tx| {
+                jobs::hear(tx, found.job.pk, now).await?;
                 end_job(tx, Some(&who), &found.job, end.into(), exit_status, now).await
             })
             .await
@@ -230,16 +236,18 @@ impl Jobs {
     pub async fn time_out_unheard(&self) -> Result<usize> {
         let now = self.0.clock.now();
         let before = now.plus_ms(-self.0.settings.job_lease_ms);
-        self.0
-            .database
-            .write(async move |tx| {
-                let unheard = jobs::unheard(tx, before, 1_000).await?;
-                for job in &unheard {
-                    end_job(tx, None, job, JobState::TimedOut, None, now).await?;
-                }
-                Ok(unheard.len())
-            })
-            .await
+        let mut ended = 0;
+        loop {
+            let more = self
+                .0
+                .database
+                .write(async move |tx| time_out_of_one_build(tx, before, now).await)
+                .await?;
+            if more == 0 {
+                return Ok(ended);
+            }
+            ended += more;
+        }
     }
 
     async fn by_id(&self, who: &Principal, id: JobId, action: Action) -> Result<JobOfBuild> {
@@ -273,6 +281,24 @@ fn seen_nodes(who: &Principal, found: Option<JobNodes>) -> Result<JobNodes> {
     Ok(nodes)
 }
 
+/// Ends the unheard jobs of the build that has been silent for longest; how many. Those of one build, since only one
+/// project can be locked at a time.
+async fn time_out_of_one_build(tx: &mut Tx, before: Timestamp, now: Timestamp) -> Result<usize> {
+    let Some(first) = jobs::unheard(tx, before, None, 1).await?.pop() else {
+        return Ok(0);
+    };
+    let Some(build) = builds::by_pk(tx, first.build_pk).await? else {
+        return Ok(0);
+    };
+    tx.lock(Room::Project(build.project.number)).await?;
+    // One of them may have been heard of while we waited.
+    let unheard = jobs::unheard(tx, before, Some(build.pk), 1_000).await?;
+    for job in &unheard {
+        end_job(tx, None, job, JobState::TimedOut, None, now).await?;
+    }
+    Ok(unheard.len())
+}
+
 /// Ends a job for somebody, or for the larder itself.
 async fn end_job(
     tx: &mut Tx,
@@ -282,12 +308,17 @@ async fn end_job(
     exit_status: Option<i32>,
     now: Timestamp,
 ) -> Result<Job> {
-    if jobs::end(tx, job.pk, state, exit_status, now).await? {
+    // Nobody asks for the end of a job that is silent.
+    let silenced_at = who.is_none().then_some(now);
+    if jobs::end(tx, job.pk, state, exit_status, now, silenced_at).await? {
+        artifacts::hurry(tx, job.pk, now.plus_ms(LATE_FINISH_MS)).await?;
         jobs::settle(tx, job.build_pk, &job.name, now).await?;
         let what = format!("job {} {}", job.id, state.word());
+        let build = builds::by_pk(tx, job.build_pk).await?;
+        let slug = build.ok_or(Error::NotFound(What::Build))?.project.slug();
         match who {
-            Some(who) => audit::record(tx, now, who, "finish job", &what).await?,
-            None => audit::record_own(tx, now, "finish job", &what).await?,
+            Some(who) => audit::record_in(tx, now, who, &slug, "finish job", &what).await?,
+            None => audit::record_own(tx, now, Some(&slug), "finish job", &what).await?,
         }
     }
     let job = existing(tx, job.id).await?;
@@ -298,6 +329,11 @@ async fn end_job(
         "the job has ended already: {}",
         job.state.word()
     )))
+}
+
+/// What a job says must not come back into what was deleted meanwhile.
+pub(crate) async fn require_there(tx: &mut Tx, id: JobId) -> Result<()> {
+    existing(tx, id).await.map(|_| ())
 }
 
 async fn existing(tx: &mut Tx, id: JobId) -> Result<Job> {

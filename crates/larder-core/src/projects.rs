@@ -3,10 +3,10 @@
 use crate::access::{Action, Resource, absent, authorize, require_scope, role_on};
 use crate::clock::Timestamp;
 use crate::error::{Error, Lack, Result, What};
-use crate::metadata::{Tx, accounts, audit, organizations, projects};
+use crate::metadata::{Room, Tx, accounts, audit, organizations, projects};
 use crate::model::{
     GrantOn, Organization, OrganizationId, Principal, Project, ProjectId, ProjectSlug, Retention,
-    Role, Scope,
+    Role, Scope, SpaceLimit,
 };
 use crate::store::Store;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Projects {
         let (who, slug) = (who.clone(), slug.clone());
         self.0
             .database
-            .write(async move |tx| {
+            .write_in(Room::Names, async move |tx| {
                 if projects::by_slug(tx, &slug).await?.is_some() {
                     return Err(Error::Conflict(format!(
                         "there is a project {slug} already"
@@ -43,6 +43,34 @@ impl Projects {
                     now,
                 )
                 .await
+            })
+            .await
+    }
+
+    /// Gives a project another name, perhaps in another organization; the old one names nothing from then on. Whoever has a
+    /// role on the project keeps it, and so does a token that is tied to it. Needs `admin`.
+    pub async fn rename(
+        &self,
+        who: &Principal,
+        from: &ProjectSlug,
+        to: &ProjectSlug,
+    ) -> Result<()> {
+        require_admin(who)?;
+        let project = self.set_up(who, from).await?;
+        let (now, pk) = (self.0.clock.now(), self.0.database.number().await?);
+        let (who, from, to) = (who.clone(), from.clone(), to.clone());
+        self.0
+            .database
+            .write_in(Room::Names, async move |tx| {
+                if projects::by_slug(tx, &to).await?.is_some() {
+                    return Err(Error::Conflict(format!("there is a project {to} already")));
+                }
+                let organization = organization_of(tx, pk, &to, now).await?;
+                if !projects::rename(tx, &project, organization.pk, &to.name).await? {
+                    return Err(Error::NotFound(What::Project));
+                }
+                let what = format!("{from} to {to}");
+                audit::record_in(tx, now, &who, &to, "rename project", &what).await
             })
             .await
     }
@@ -211,6 +239,12 @@ pub(crate) async fn find_or_create(
     if !may_create {
         return Err(absent(who, What::Project));
     }
+    tx.lock(Room::Names).await?;
+    // Another server may have made it while we waited.
+    if let Some(project) = projects::by_slug(tx, slug).await? {
+        authorize(who, Action::WriteBuilds, Resource::project(&project))?;
+        return Ok(project);
+    }
     insert(tx, numbers, who, slug, false, now).await
 }
 
@@ -222,10 +256,7 @@ async fn insert(
     public: bool,
     now: Timestamp,
 ) -> Result<Project> {
-    let organization = match organizations::by_name(tx, slug.vcs, &slug.org).await? {
-        Some(organization) => organization,
-        None => insert_organization(tx, numbers[0], slug, now).await?,
-    };
+    let organization = organization_of(tx, numbers[0], slug, now).await?;
     let project = Project {
         number: numbers[1],
         id: ProjectId::new(now),
@@ -233,6 +264,8 @@ async fn insert(
         name: slug.name.clone(),
         public_at: public.then_some(now),
         retention: Retention::OfInstance,
+        space_limit: SpaceLimit::OfInstance,
+        total_bytes: 0,
         created_at: now,
     };
     projects::insert(tx, &project).await?;
@@ -245,8 +278,21 @@ async fn insert(
         )
         .await?;
     }
-    audit::record(tx, now, who, "create project", &slug.to_string()).await?;
+    audit::record_in(tx, now, who, slug, "create project", &slug.to_string()).await?;
     Ok(project)
+}
+
+/// The organization of a slug, made when it is new.
+async fn organization_of(
+    tx: &mut Tx,
+    pk: i64,
+    slug: &ProjectSlug,
+    now: Timestamp,
+) -> Result<Organization> {
+    match organizations::by_name(tx, slug.vcs, &slug.org).await? {
+        Some(organization) => Ok(organization),
+        None => insert_organization(tx, pk, slug, now).await,
+    }
 }
 
 async fn insert_organization(

@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::error::{Result, What};
 use crate::larder::Larder;
 use crate::metadata::artifacts::{self, AsOf};
-use crate::metadata::{Tx, audit, blobs, builds, instance, projects};
+use crate::metadata::{Room, Tx, audit, blobs, builds, instance, projects};
 use crate::model::{Principal, ProjectSlug, Retention};
 use crate::projects::Projects;
 use std::sync::PoisonError;
@@ -43,7 +43,7 @@ impl Projects {
                 authorize(&who, Action::SetUpProject, Resource::project(&project))?;
                 projects::set_retention(tx, project.number, retention).await?;
                 let what = format!("{slug}: {retention}");
-                audit::record(tx, now, &who, "set retention", &what).await
+                audit::record_in(tx, now, &who, &slug, "set retention", &what).await
             })
             .await
     }
@@ -111,18 +111,19 @@ impl Larder {
     }
 
     async fn expire_due(&self, as_of: AsOf) -> Result<u64> {
-        let mut expired = 0;
-        loop {
-            let batch = self
-                .store
-                .database
-                .write(async move |tx| expire_some(tx, as_of).await)
+        let (database, mut expired) = (&self.store.database, 0);
+        // One project in a transaction: it changes what the project keeps.
+        while let Some(project) = database
+            .scan(async move |tx| artifacts::project_with_due(tx, as_of).await)
+            .await?
+        {
+            expired += database
+                .write_in(Room::Project(project), async move |tx| {
+                    expire_some(tx, as_of, project).await
+                })
                 .await?;
-            if batch == 0 {
-                return Ok(expired);
-            }
-            expired += batch;
         }
+        Ok(expired)
     }
 }
 
@@ -153,14 +154,25 @@ async fn reason_to_hold(tx: &mut Tx, as_of: AsOf, jumped_ms: i64) -> Result<Opti
     )))
 }
 
-async fn expire_some(tx: &mut Tx, as_of: AsOf) -> Result<u64> {
-    let due = artifacts::due(tx, as_of, BATCH).await?;
+async fn expire_some(tx: &mut Tx, as_of: AsOf, project: i64) -> Result<u64> {
+    let due = artifacts::due(tx, as_of, project, BATCH).await?;
+    let mut expired = 0;
     for artifact in &due {
-        artifacts::expire(tx, artifact.pk, as_of.now).await?;
+        if !artifacts::expire(tx, artifact.pk, as_of.now).await? {
+            continue;
+        }
+        expired += 1;
+        projects::give_back(tx, project, artifact.bytes).await?;
         builds::add_to_counts(tx, artifact.build_pk, artifact.job_pk, -1, -artifact.bytes).await?;
         if let Some(blob) = artifact.blob_pk {
             blobs::condemn_unless_used(tx, blob, as_of.now).await?;
         }
     }
-    Ok(due.len() as u64)
+    if let Some(project) = projects::by_number(tx, project).await?
+        && expired > 0
+    {
+        let (slug, what) = (project.slug(), format!("{expired} artifacts"));
+        audit::record_own(tx, as_of.now, Some(&slug), "expire artifacts", &what).await?;
+    }
+    Ok(expired)
 }

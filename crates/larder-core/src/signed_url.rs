@@ -5,19 +5,16 @@
 //! changes what a link means.
 
 use crate::clock::Timestamp;
-use crate::error::{Context as _, Error, Result};
-use crate::model::{Principal, SessionId, TokenId};
+use crate::error::{Error, Result};
+use crate::model::{Credential, Principal, SessionId, TokenId, UserId};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde::{Deserialize, Serialize};
 use sha2::Sha256;
-use std::io::Write as _;
-use std::path::Path;
 use uuid::Uuid;
 
 const VERSION: u8 = 1;
-const KEY_BYTES: usize = 32;
+pub(crate) const KEY_BYTES: usize = 32;
 /// version, key id, purpose, target, subject kind, subject, expiry.
 const PAYLOAD_BYTES: usize = 1 + 2 + 1 + 16 + 1 + 16 + 8;
 const MAC_BYTES: usize = 32;
@@ -47,6 +44,8 @@ pub(crate) enum Subject {
     Operator,
     Token(TokenId),
     Session(SessionId),
+    /// A user for whom a trusted proxy speaks.
+    Vouched(UserId),
 }
 
 /// What a link claims.
@@ -69,12 +68,6 @@ pub(crate) enum Refusal {
 /// The keys that sign, by id; the newest signs, all verify.
 pub(crate) struct KeyRing {
     keys: Vec<(u16, [u8; KEY_BYTES])>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct StoredKey {
-    id: u16,
-    key: String,
 }
 
 impl Purpose {
@@ -114,68 +107,41 @@ impl Subject {
     pub(crate) fn of(who: &Principal) -> Option<Self> {
         match who {
             Principal::Operator => Some(Self::Operator),
-            other => match other.session() {
-                Some(session) => Some(Self::Session(session)),
-                None => other.token().map(|token| Self::Token(token.id)),
-            },
+            Principal::Anonymous => None,
+            Principal::Job(job) => Some(Self::Token(job.token.id)),
+            Principal::User(user) => Some(match &user.credential {
+                Credential::Token(token) => Self::Token(token.id),
+                Credential::Session(session) => Self::Session(*session),
+                Credential::Proxy => Self::Vouched(user.user.id),
+            }),
         }
     }
 }
 
 impl KeyRing {
-    /// Reads the keys of a store, or makes a first one. A key that is too short is refused.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        match std::fs::read(path) {
-            Ok(text) => Self::parse(&text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create(path),
-            Err(error) => Err(error).context("read the signing keys"),
-        }
-    }
-
-    fn create(path: &Path) -> Result<Self> {
-        let mut key = [0; KEY_BYTES];
-        getrandom::fill(&mut key).map_err(|error| Error::internal("draw a signing key", error))?;
-        let stored = [StoredKey {
-            id: 1,
-            key: URL_SAFE_NO_PAD.encode(key),
-        }];
-        let text = serde_json::to_vec(&stored)
-            .map_err(|error| Error::internal("write the signing keys", error))?;
-        let side = path.with_extension("new");
-        let mut options = std::fs::File::options();
-        options.write(true).create(true).truncate(true);
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&side).context("write the signing keys")?;
-        file.write_all(&text)
-            .and_then(|()| file.sync_all())
-            .context("write the signing keys")?;
-        std::fs::rename(&side, path).context("write the signing keys")?;
-        Ok(Self {
-            keys: vec![(1, key)],
-        })
-    }
-
-    fn parse(text: &[u8]) -> Result<Self> {
+    /// Of at least one key, in the order in which they were made.
+    pub(crate) fn new(keys: Vec<(u16, [u8; KEY_BYTES])>) -> Result<Self> {
         let wrong = |why: &str| Error::internal("read the signing keys", why.to_owned());
-        let stored: Vec<StoredKey> =
-            serde_json::from_slice(text).map_err(|error| wrong(&error.to_string()))?;
-        let mut keys = Vec::new();
-        for entry in stored {
-            let bytes = URL_SAFE_NO_PAD
-                .decode(&entry.key)
-                .map_err(|error| wrong(&error.to_string()))?;
-            let key: [u8; KEY_BYTES] = bytes
-                .try_into()
-                .map_err(|_| wrong("a key has not 32 bytes"))?;
-            if key.iter().all(|byte| *byte == key[0]) {
-                return Err(wrong("a key is not random"));
-            }
-            keys.push((entry.id, key));
-        }
         if keys.is_empty() {
-            Err(wrong("there is no key"))
-        } else {
-            Ok(Self { keys })
+            return Err(wrong("there is no key"));
+        }
+        let is_weak = |key: &[u8; KEY_BYTES]| key.iter().all(|byte| *byte == key[0]);
+        if keys.iter().any(|(_, key)| is_weak(key)) {
+            return Err(wrong("a key is not random"));
+        }
+        Ok(Self { keys })
+    }
+
+    /// Whether the key is here that a link says it was signed with. What is no link at all names none that could come.
+    pub(crate) fn knows_key_of(&self, link: &str) -> bool {
+        let payload = link.split_once('.').map(|(payload, _)| payload);
+        let payload = payload.and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
+        match payload.as_deref() {
+            Some([VERSION, high, low, ..]) => {
+                let id = u16::from_be_bytes([*high, *low]);
+                self.keys.iter().any(|(known, _)| *known == id)
+            }
+            _ => true,
         }
     }
 
@@ -249,6 +215,7 @@ fn payload(key: u16, claim: &Claim) -> Vec<u8> {
         Subject::Operator => (0, Uuid::nil()),
         Subject::Token(id) => (1, id.0),
         Subject::Session(id) => (2, id.0),
+        Subject::Vouched(id) => (3, id.0),
     };
     payload.push(kind);
     payload.extend_from_slice(subject.as_bytes());
@@ -265,6 +232,7 @@ fn read_payload(payload: &[u8; PAYLOAD_BYTES], purpose: Purpose) -> Option<Claim
         0 => Subject::Operator,
         1 => Subject::Token(TokenId(subject)),
         2 => Subject::Session(SessionId(subject)),
+        3 => Subject::Vouched(UserId(subject)),
         _ => return None,
     };
     let expires_at = i64::from_be_bytes(payload[37..45].try_into().ok()?);
@@ -355,33 +323,6 @@ mod tests {
                 .verify(&format!("{link}A"), Purpose::Download, NOW)
                 .is_err()
         );
-    }
-
-    #[test]
-    fn the_ring_is_kept_and_a_weak_key_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("keys.json");
-        let link = KeyRing::open(&path)
-            .unwrap()
-            .sign(&claim(Purpose::Download));
-        assert!(
-            KeyRing::open(&path)
-                .unwrap()
-                .verify(&link, Purpose::Download, NOW)
-                .is_ok()
-        );
-        assert!(ring().verify(&link, Purpose::Download, NOW).is_err());
-        for weak in [
-            r#"[{"id":1,"key":"AAAA"}]"#.to_owned(),
-            "[]".into(),
-            format!(
-                r#"[{{"id":1,"key":"{}"}}]"#,
-                URL_SAFE_NO_PAD.encode([0; 32])
-            ),
-        ] {
-            std::fs::write(&path, weak).unwrap();
-            assert!(KeyRing::open(&path).is_err());
-        }
     }
 
     proptest! {

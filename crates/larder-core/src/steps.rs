@@ -2,8 +2,8 @@
 
 use crate::access::{Action, Resource, authorize};
 use crate::error::{Error, Result, What};
-use crate::jobs::{JobOfBuild, Jobs};
-use crate::metadata::{jobs, steps};
+use crate::jobs::{JobOfBuild, Jobs, require_there};
+use crate::metadata::{Tx, jobs, steps};
 use crate::model::{Build, Job, JobId, NewStep, Principal, Step};
 use crate::store::Store;
 use bytes::Bytes;
@@ -15,6 +15,8 @@ const STEPS_MAX: u32 = 10_000;
 const TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Longest chunk of output in bytes.
 pub const OUTPUT_CHUNK_BYTES_MAX: usize = 256 * 1024;
+/// Most output that is read at a time, in bytes.
+const OUTPUT_READ_BYTES_MAX: usize = 1024 * 1024;
 /// Most output that is kept of one step, in bytes.
 const OUTPUT_BYTES_MAX: i64 = 256 * 1024 * 1024;
 
@@ -50,6 +52,7 @@ impl Steps {
         self.0
             .database
             .write(async move |tx| {
+                require_there(tx, job.id).await?;
                 steps::put(tx, pk, job.pk, seq, &step, now).await?;
                 jobs::hear(tx, job.pk, now).await?;
                 steps::by_seq(tx, job.pk, seq)
@@ -79,6 +82,7 @@ impl Steps {
         self.0
             .database
             .write(async move |tx| {
+                require_there(tx, job.id).await?;
                 let step = steps::by_seq(tx, job.pk, seq)
                     .await?
                     .ok_or(Error::NotFound(What::Step))?;
@@ -133,22 +137,15 @@ impl Steps {
             Resource::job(&build.project, build.pk, job.pk),
         )?;
         let pk = job.pk;
-        let chunks = self
-            .0
+        self.0
             .database
             .read(async move |tx| {
                 let step = steps::by_seq(tx, pk, seq)
                     .await?
                     .ok_or(Error::NotFound(What::Step))?;
-                steps::output(tx, step.pk, offset.max(0), 4).await
+                printed(tx, step.pk, offset.max(0)).await
             })
-            .await?;
-        let mut output = Vec::new();
-        for (start, chunk) in chunks {
-            let skipped = usize::try_from(offset - start).unwrap_or(0);
-            output.extend_from_slice(chunk.get(skipped..).unwrap_or_default());
-        }
-        Ok(output.into())
+            .await
     }
 
     async fn running(&self, who: &Principal, id: JobId) -> Result<Job> {
@@ -159,5 +156,26 @@ impl Steps {
             Resource::job(&build.project, build.pk, job.pk),
         )?;
         Ok(job)
+    }
+}
+
+/// Output from an offset, up to the most that is read at a time; chunks are as long as their job liked.
+async fn printed(tx: &mut Tx, step: i64, offset: i64) -> Result<Bytes> {
+    let (mut output, mut limit) = (Vec::new(), 4);
+    loop {
+        let at = offset + i64::try_from(output.len()).unwrap_or(i64::MAX);
+        let chunks = steps::output(tx, step, at, limit).await?;
+        let (known, is_all) = (output.len(), chunks.len() < limit as usize);
+        for (start, chunk) in chunks {
+            let skipped = usize::try_from(at - start).unwrap_or(0);
+            output.extend_from_slice(chunk.get(skipped..).unwrap_or_default());
+        }
+        if is_all || output.len() == known || output.len() >= OUTPUT_READ_BYTES_MAX {
+            output.truncate(OUTPUT_READ_BYTES_MAX);
+            return Ok(output.into());
+        }
+        // Few long chunks or many short ones, so that not much more is read than is given.
+        let is_short = output.len() - known < 16 * 1024;
+        limit = if is_short { 64 } else { 4 };
     }
 }

@@ -29,6 +29,9 @@ pub struct ArtifactBody {
     pub sha1: Option<String>,
     /// SHA-256 of the bytes; absent until they have arrived.
     pub sha256: Option<String>,
+    /// Permission bits in octal, such as `755`, if the uploader sent them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mode: Option<String>,
     /// When it was announced.
     pub created_at: String,
     /// When its bytes were complete and durable.

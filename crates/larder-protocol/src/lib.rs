@@ -9,6 +9,8 @@ mod error;
 mod jobs;
 mod projects;
 mod steps;
+mod tests;
+mod uploads;
 
 pub use artifacts::{ArtifactBody, ArtifactList, ArtifactState};
 pub use builds::{
@@ -19,3 +21,5 @@ pub use error::ErrorBody;
 pub use jobs::{FinishJob, JobBody, JobState};
 pub use projects::{ProjectBody, ProjectList};
 pub use steps::{OUTPUT_CHUNK_BYTES_MAX, OutputKept, StepBody, StepList, StepReport, StepState};
+pub use tests::{TestBody, TestList, TestReport, TestResult};
+pub use uploads::{BeginUpload, FolderBody, FolderList, UploadBody};

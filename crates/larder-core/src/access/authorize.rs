@@ -110,7 +110,7 @@ pub(crate) fn role_on(user: &UserPrincipal, project: &Project) -> Option<Role> {
         })
         .map(|grant| grant.role)
         .max();
-    granted.max(everyone)
+    granted.max(user.everywhere).max(everyone)
 }
 
 fn authorize_user(user: &UserPrincipal, action: Action, project: &Project) -> Result<()> {
@@ -212,6 +212,8 @@ mod tests {
             name: "demo".into(),
             public_at: public.then_some(NOW),
             retention: crate::model::Retention::OfInstance,
+            space_limit: crate::model::SpaceLimit::OfInstance,
+            total_bytes: 0,
             created_at: NOW,
         }
     }
@@ -234,6 +236,7 @@ mod tests {
             name: "ada".into(),
             admin: false,
             created_at: NOW,
+            disabled_at: None,
         };
         let grants = role
             .map(|role| Grant {
@@ -245,6 +248,7 @@ mod tests {
         Principal::User(Box::new(UserPrincipal {
             user,
             grants,
+            everywhere: None,
             credential: Credential::Token(token(scopes)),
             only_project: None,
         }))

@@ -1,12 +1,16 @@
 //! Who asks (tokens and browsers' sessions → [`Principal`]), and whether that is allowed ([`authorize()`]).
 
+mod audit_log;
 mod authorize;
+mod passwords;
+mod proxied;
 mod secrets;
 mod sessions;
 mod tokens;
 mod users;
 
 pub(crate) use authorize::{Action, Resource, absent, authorize, require_scope, role_on};
+pub use proxied::Vouched;
 pub use sessions::{SESSION_MS_MAX, SignedIn};
 pub(crate) use tokens::job_token;
 pub use tokens::{IssuedToken, NewTokenRequest};
@@ -92,7 +96,7 @@ async fn principal(
     row: rows::TokenRow,
     now: Timestamp,
 ) -> Result<Principal> {
-    if row.revoked_at.is_some() {
+    if row.revoked_at.is_some() || row.deleted_at.is_some() {
         return Err(Error::InvalidToken(TokenFault::Revoked));
     }
     if row
@@ -124,6 +128,7 @@ async fn principal(
     Ok(Principal::User(Box::new(UserPrincipal {
         user,
         grants,
+        everywhere: None,
         credential: Credential::Token(row.facts),
         only_project: row.project_pk,
     })))

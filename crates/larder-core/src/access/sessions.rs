@@ -1,7 +1,7 @@
-//! Sessions: how a browser goes on speaking for a user after a sign-in link or a token let the user in.
+//! Sessions: how a browser goes on speaking for a user after a sign-in link, a password or a token let the user in.
 //!
 //! A session carries all that the user may do, so only what carries as much begins one: a link, which an operator made,
-//! or a personal token with the scope `admin`.
+//! the user's password, or a personal token with the scope `admin`.
 
 use crate::access::{Access, USE_NOTED_EVERY_MS, secrets};
 use crate::clock::Timestamp;
@@ -51,7 +51,7 @@ impl Access {
                     secret: session.secret.clone(),
                     ..session
                 };
-                let begun = begin(tx, &session).await?;
+                let begun = begin(tx, &session, "by link").await?;
                 begun.ok_or(Error::NotFound(What::SignInLink))?;
                 Ok(path)
             })
@@ -84,8 +84,10 @@ impl Access {
         self.0
             .database
             .write(async move |tx| {
-                let begun = begin(tx, &session).await?;
-                begun.ok_or(Error::InvalidToken(TokenFault::Revoked))
+                let begun = begin(tx, &session, "by token").await?;
+                begun
+                    .map(|_| ())
+                    .ok_or(Error::InvalidToken(TokenFault::Revoked))
             })
             .await?;
         Ok(SignedIn { secret, path: None })
@@ -147,7 +149,8 @@ impl Access {
             .database
             .write(async move |tx| {
                 if rows::remove(tx, &digest).await?.is_some() {
-                    audit::record(tx, now, &who, "sign out", "session").await?;
+                    let id = who.session().map_or_else(String::new, |id| id.to_string());
+                    audit::record(tx, now, &who, "sign out", &format!("session {id}")).await?;
                 }
                 Ok(())
             })
@@ -155,7 +158,7 @@ impl Access {
     }
 
     /// A session of nobody yet.
-    async fn new_session(&self, secret: &str, now: Timestamp) -> Result<NewSession> {
+    pub(super) async fn new_session(&self, secret: &str, now: Timestamp) -> Result<NewSession> {
         Ok(NewSession {
             pk: self.0.database.number().await?,
             id: SessionId::new(now),
@@ -168,8 +171,13 @@ impl Access {
     }
 }
 
-/// Stores the session and forgets those that are over; `None` if its user is disabled.
-async fn begin(tx: &mut Tx, session: &NewSession) -> Result<Option<()>> {
+/// Stores the session and forgets those that are over; `None` if its user is disabled. `how` the user came in is for the
+/// log.
+pub(super) async fn begin(
+    tx: &mut Tx,
+    session: &NewSession,
+    how: &str,
+) -> Result<Option<Principal>> {
     let now = session.created_at;
     rows::remove_ended(tx, now, now.plus_ms(-IDLE_MS_MAX)).await?;
     let row = SessionRow {
@@ -182,8 +190,9 @@ async fn begin(tx: &mut Tx, session: &NewSession) -> Result<Option<()>> {
         return Ok(None);
     };
     rows::insert(tx, session).await?;
-    audit::record(tx, now, &who, "sign in", &format!("session {}", session.id)).await?;
-    Ok(Some(()))
+    let what = format!("session {} {how}", session.id);
+    audit::record(tx, now, &who, "sign in", &what).await?;
+    Ok(Some(who))
 }
 
 /// The user of a session, unless disabled.
@@ -195,6 +204,7 @@ async fn principal(tx: &mut Tx, row: &SessionRow) -> Result<Option<Principal>> {
     Ok(Some(Principal::User(Box::new(UserPrincipal {
         user,
         grants,
+        everywhere: None,
         credential: Credential::Session(row.id),
         only_project: None,
     }))))

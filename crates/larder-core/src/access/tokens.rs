@@ -1,5 +1,6 @@
 //! Tokens are issued, listed and taken back.
 
+use crate::access::users::enabled;
 use crate::access::{Access, absent, secrets};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, What};
@@ -82,9 +83,7 @@ impl Access {
         self.0
             .database
             .write(async move |tx| {
-                let Some(user) = accounts::by_name(tx, &request.user).await? else {
-                    return Err(Error::NotFound(What::User));
-                };
+                let user = enabled(tx, &request.user).await?;
                 let project_pk = match &request.project {
                     None => None,
                     Some(slug) => {

@@ -2,7 +2,7 @@
 
 use crate::access::{Access, secrets};
 use crate::error::{Error, Result, What};
-use crate::metadata::{accounts, audit, projects};
+use crate::metadata::{Tx, accounts, audit, instance, projects, sessions};
 use crate::model::{GrantOn, Principal, ProjectSlug, Role, User, UserId};
 
 /// How long a one-time sign-in link is good.
@@ -12,14 +12,7 @@ impl Access {
     /// Makes a user without a password: a token or a sign-in link lets the user in.
     pub async fn create_user(&self, who: &Principal, name: &str, admin: bool) -> Result<User> {
         only_operator(who)?;
-        let plain =
-            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@');
-        if name.is_empty() || name.len() > 100 || !name.bytes().all(plain) {
-            return Err(Error::invalid(
-                "name",
-                "may hold letters, digits, `-`, `_`, `.` and `@`, at most 100",
-            ));
-        }
+        require_name(name)?;
         let now = self.0.clock.now();
         let pk = self.0.database.number().await?;
         let user = User {
@@ -28,6 +21,7 @@ impl Access {
             name: name.to_owned(),
             admin,
             created_at: now,
+            disabled_at: None,
         };
         let (row, who) = (user.clone(), who.clone());
         self.0
@@ -46,12 +40,57 @@ impl Access {
         Ok(user)
     }
 
-    /// All users by name.
+    /// All users by name, disabled ones too.
     pub async fn users(&self, who: &Principal) -> Result<Vec<User>> {
         only_operator(who)?;
         self.0
             .database
             .read(async move |tx| accounts::all(tx).await)
+            .await
+    }
+
+    /// Ends all that lets a user in, on every server and at once: sessions and links are gone, tokens are refused for as
+    /// long as the user is disabled, and so is what they signed. The last admin who can come in stays.
+    pub async fn disable_user(&self, who: &Principal, name: &str) -> Result<()> {
+        only_operator(who)?;
+        let (now, who, name) = (self.0.clock.now(), who.clone(), name.to_owned());
+        self.0
+            .database
+            .write(async move |tx| {
+                // One after the other, or two admins could be disabled at once, each as if the other stayed.
+                instance::touch(tx).await?;
+                let found = accounts::by_name(tx, &name).await?;
+                let user = found.ok_or(Error::NotFound(What::User))?;
+                if user.admin && !accounts::has_admin_beside(tx, user.pk).await? {
+                    return Err(Error::Conflict(format!(
+                        "{name} is the last admin who is not disabled: make another one first, with `larder admin user \
+                         create NAME --admin`"
+                    )));
+                }
+                if accounts::disable(tx, user.pk, now).await? {
+                    sessions::remove_of_account(tx, user.pk).await?;
+                    accounts::end_links(tx, user.pk, now).await?;
+                    audit::record(tx, now, &who, "disable user", &name).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Lets a disabled user in again: tokens work as before, sessions and links are over.
+    pub async fn enable_user(&self, who: &Principal, name: &str) -> Result<()> {
+        only_operator(who)?;
+        let (now, who, name) = (self.0.clock.now(), who.clone(), name.to_owned());
+        self.0
+            .database
+            .write(async move |tx| {
+                let found = accounts::by_name(tx, &name).await?;
+                let user = found.ok_or(Error::NotFound(What::User))?;
+                if accounts::enable(tx, user.pk).await? {
+                    audit::record(tx, now, &who, "enable user", &name).await?;
+                }
+                Ok(())
+            })
             .await
     }
 
@@ -80,14 +119,8 @@ impl Access {
                     .await?
                     .ok_or(Error::NotFound(What::Project))?;
                 accounts::grant(tx, account.pk, GrantOn::Project(project.number), role).await?;
-                audit::record(
-                    tx,
-                    now,
-                    &who,
-                    "grant role",
-                    &format!("{role} on {slug} to {user}"),
-                )
-                .await
+                let what = format!("{role} on {slug} to {user}");
+                audit::record_in(tx, now, &who, &slug, "grant role", &what).await
             })
             .await
     }
@@ -106,9 +139,7 @@ impl Access {
         self.0
             .database
             .write(async move |tx| {
-                let account = accounts::by_name(tx, &user)
-                    .await?
-                    .ok_or(Error::NotFound(What::User))?;
+                let account = enabled(tx, &user).await?;
                 let expires_at = now.plus_ms(SIGN_IN_LINK_MS);
                 accounts::insert_sign_in_link(tx, &digest, account.pk, &path, expires_at).await?;
                 audit::record(tx, now, &who, "issue sign-in link", &user).await
@@ -134,7 +165,32 @@ impl Access {
     }
 }
 
-fn only_operator(who: &Principal) -> Result<()> {
+/// Refuses what is no name of a user.
+pub(super) fn require_name(name: &str) -> Result<()> {
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@');
+    if name.is_empty() || name.len() > 100 || !name.bytes().all(plain) {
+        return Err(Error::invalid(
+            "name",
+            "may hold letters, digits, `-`, `_`, `.` and `@`, at most 100",
+        ));
+    }
+    Ok(())
+}
+
+/// The user of that name, who must not be disabled.
+pub(super) async fn enabled(tx: &mut Tx, name: &str) -> Result<User> {
+    let found = accounts::by_name(tx, name).await?;
+    let user = found.ok_or(Error::NotFound(What::User))?;
+    if user.disabled_at.is_some() {
+        return Err(Error::Conflict(format!(
+            "the user {name} is disabled: enable the user first"
+        )));
+    }
+    Ok(user)
+}
+
+pub(super) fn only_operator(who: &Principal) -> Result<()> {
     match who {
         Principal::Operator => Ok(()),
         Principal::Anonymous => Err(Error::Unauthenticated),

@@ -2,19 +2,19 @@
 
 use crate::access::{Action, Resource, authorize};
 use crate::artifacts::Artifacts;
-use crate::blobs::{Incoming, Written};
+use crate::artifacts::commit::{Bytes, Source, count_kept, is_same, measured};
+use crate::blobs::{Hasher, Incoming, Written};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, What};
-use crate::jobs::{JobOfBuild, Jobs};
+use crate::jobs::{JobOfBuild, Jobs, LATE_FINISH_MS, require_there};
 use crate::metadata::artifacts as rows;
-use crate::metadata::{Tx, audit, blobs, builds, jobs};
+use crate::metadata::{Room, audit, jobs, parts};
 use crate::model::{
     Artifact, ArtifactId, ArtifactState, Digests, Job, JobId, JobState, NewArtifact, Principal,
+    Project,
 };
 use futures_util::StreamExt as _;
 
-/// What was announced before the job ended may still finish for so long after it.
-const LATE_FINISH_MS: i64 = 10 * 60 * 1000;
 /// While its bytes come, a job is noted as alive so often.
 const HEARD_EVERY_MS: i64 = 60 * 1000;
 /// Most artifacts in one announcement: Buildkite's own agent sends 30 at a time.
@@ -35,7 +35,7 @@ pub struct Kept {
 #[derive(Debug)]
 pub struct Received {
     artifact: Artifact,
-    project_number: i64,
+    project: Project,
     written: Written,
 }
 
@@ -51,7 +51,9 @@ impl Artifacts {
     ) -> Result<Kept> {
         check_new(&new)?;
         let owner = self.authorized_job(who, job).await?;
-        require_running(&owner.job)?;
+        require_running(&owner.job, self.0.clock.now())?;
+        self.require_space_for(&owner, &new, incoming.declared())
+            .await?;
         let artifacts = self.clone();
         let (who, incoming) = (who.clone(), self.heard(&owner.job, incoming));
         // A task of its own: the commit does not die with the client's connection.
@@ -80,7 +82,10 @@ impl Artifacts {
             check_new(new)?;
         }
         let owner = self.authorized_job(who, job).await?;
-        require_running(&owner.job)?;
+        require_running(&owner.job, self.0.clock.now())?;
+        let known = new.iter().filter_map(|new| new.size);
+        let bytes = known.fold(0, u64::saturating_add);
+        self.require_space(&owner.build.project, bytes).await?;
         let (now, numbers) = (
             self.0.clock.now(),
             self.0.database.numbers(new.len()).await?,
@@ -90,15 +95,16 @@ impl Artifacts {
             .zip(&new)
             .map(|(number, new)| owner.announced(number, new, now))
             .collect();
-        let (who, answer) = (who.clone(), announced.clone());
+        let (who, answer, slug) = (who.clone(), announced.clone(), owner.build.project.slug());
         self.0
             .database
-            .write(async move |tx| {
+            .write_in(Room::Project(owner.build.project.number), async move |tx| {
+                require_there(tx, job).await?;
                 for artifact in &announced {
                     rows::insert(tx, owner.build.project.number, artifact, Some(deadline)).await?;
                 }
                 let what = format!("job {job}: {} artifacts", announced.len());
-                audit::record(tx, now, &who, "announce artifacts", &what).await?;
+                audit::record_in(tx, now, &who, &slug, "announce artifacts", &what).await?;
                 jobs::hear(tx, owner.job.pk, now).await
             })
             .await?;
@@ -115,6 +121,9 @@ impl Artifacts {
     ) -> Result<Received> {
         let (artifact, build) = self.by_id(who, id, Action::CreateArtifacts).await?;
         require_awaited(&artifact)?;
+        let said = artifact.size_is_known.then_some(artifact.size);
+        let bytes = said.or(incoming.declared()).unwrap_or(0);
+        self.require_space(&build.project, bytes).await?;
         let expected = NewArtifact {
             size: artifact.size_is_known.then_some(artifact.size),
             sha1: artifact.sha1,
@@ -132,7 +141,7 @@ impl Artifacts {
         let written = self.write(&expected, incoming).await?;
         Ok(Received {
             artifact,
-            project_number: build.project.number,
+            project: build.project,
             written,
         })
     }
@@ -141,25 +150,28 @@ impl Artifacts {
     pub async fn finish(&self, who: &Principal, received: Received) -> Result<Artifact> {
         let Received {
             artifact,
-            project_number,
+            project,
             written,
         } = received;
         let (now, numbers) = (self.0.clock.now(), self.0.database.numbers(2).await?);
-        let (who, digests, key) = (who.clone(), written.digests, written.key.clone());
-        let damaged = self.damaged_twin(project_number, &digests).await?;
-        let (finished, used) = self
+        let (digests, home) = (written.measured, written.home(numbers.start));
+        let keeper = self.keeper(who, &project);
+        let damaged = self
+            .damaged_twin(project.number, digests.size, digests.sha256)
+            .await?;
+        let committed = self
             .0
             .database
-            .write(async move |tx| {
+            .write_in(Room::Project(project.number), async move |tx| {
                 let job = jobs::by_id(tx, artifact.job_id)
                     .await?
                     .ok_or(Error::NotFound(What::Job))?;
                 require_not_long_ended(&job, now)?;
                 let bytes = Bytes {
-                    project: project_number,
-                    key: &key,
+                    project: project.number,
+                    source: Source::Own(&home),
                     digests,
-                    numbers: [numbers.start, numbers.start + 1],
+                    blob: numbers.start + 1,
                     damaged,
                 };
                 let (blob, used) = bytes.name(tx, now).await?;
@@ -169,37 +181,35 @@ impl Artifacts {
                         "the artifact no longer awaits bytes".into(),
                     ));
                 }
-                count_kept(tx, &who, &artifact, now).await?;
+                count_kept(tx, &keeper, &artifact, now).await?;
                 Ok((artifact, used))
             })
-            .await?;
-        if used {
-            written.keep();
-        }
-        Ok(finished)
+            .await;
+        written.settle(committed)
     }
 
     /// Marks an announced artifact as failed: its uploader gave up.
     pub async fn fail(&self, who: &Principal, id: ArtifactId) -> Result<()> {
-        let (artifact, _) = self.by_id(who, id, Action::CreateArtifacts).await?;
-        let (who, as_of) = (who.clone(), self.0.as_of_now());
+        let (artifact, build) = self.by_id(who, id, Action::CreateArtifacts).await?;
+        let (who, as_of, slug) = (who.clone(), self.0.as_of_now(), build.project.slug());
         let (from, to) = (ArtifactState::New, ArtifactState::Error);
         self.0
             .database
-            .write(async move |tx| {
+            .write_in(Room::Project(build.project.number), async move |tx| {
                 if !rows::move_on(tx, as_of, artifact.number, from, to).await? {
                     return Err(Error::Conflict(
                         "the artifact no longer awaits bytes".into(),
                     ));
                 }
+                parts::free(tx, artifact.number).await?;
                 let what = format!("artifact {id}");
-                audit::record(tx, as_of.now, &who, "fail artifact", &what).await
+                audit::record_in(tx, as_of.now, &who, &slug, "fail artifact", &what).await
             })
             .await
     }
 
     /// The same bytes, of which each that comes is a word from the job: a long upload must not outlive the job's lease.
-    fn heard(&self, job: &Job, incoming: Incoming) -> Incoming {
+    pub(super) fn heard(&self, job: &Job, incoming: Incoming) -> Incoming {
         let (store, pk, declared) = (self.0.clone(), job.pk, incoming.declared());
         let state = (incoming, job.heard_at);
         let heard = futures_util::stream::unfold(state, move |(mut incoming, mut last)| {
@@ -229,11 +239,11 @@ impl Artifacts {
         let written = self
             .0
             .blobs
-            .write(incoming, self.0.settings.max_file_bytes)
+            .write(incoming, self.0.settings.max_file_bytes, Hasher::default())
             .await?;
         let Digests {
             size, sha1, sha256, ..
-        } = written.digests;
+        } = written.measured;
         if let Some(expected) = new.size.filter(|expected| *expected != size) {
             return Err(Error::invalid(
                 "size",
@@ -259,29 +269,6 @@ impl Artifacts {
         Ok(written)
     }
 
-    /// The blob of equal content, if its own bytes are not there: what was sent must not be thrown away in favour of it.
-    /// Looked at before the transaction, which awaits nothing else; a blob that comes in between is as fresh as can be.
-    async fn damaged_twin(&self, project: i64, digests: &Digests) -> Result<Option<i64>> {
-        let digests = *digests;
-        let known = self
-            .0
-            .database
-            .read(
-                async move |tx| match blobs::of_content(tx, project, &digests).await? {
-                    Some(blob) => Ok(Some((blob.pk, blobs::extents(tx, blob.pk).await?))),
-                    None => Ok(None),
-                },
-            )
-            .await?;
-        match known {
-            Some((blob, extents)) => {
-                let holds = self.0.blobs.holds(extents).await?;
-                Ok((!holds).then_some(blob))
-            }
-            None => Ok(None),
-        }
-    }
-
     async fn commit_new(
         &self,
         who: &Principal,
@@ -291,27 +278,30 @@ impl Artifacts {
     ) -> Result<Kept> {
         let (as_of, numbers) = (self.0.as_of_now(), self.0.database.numbers(3).await?);
         let now = as_of.now;
-        let (who, digests, key) = (who.clone(), written.digests, written.key.clone());
+        let (digests, home) = (written.measured, written.home(numbers.start + 1));
+        let keeper = self.keeper(who, &owner.build.project);
         let project = owner.build.project.number;
-        let damaged = self.damaged_twin(project, &digests).await?;
-        let (kept, used) = self
+        let damaged = self
+            .damaged_twin(project, digests.size, digests.sha256)
+            .await?;
+        let committed = self
             .0
             .database
-            .write(async move |tx| {
+            .write_in(Room::Project(project), async move |tx| {
                 let job = jobs::by_id(tx, owner.job.id)
                     .await?
                     .ok_or(Error::NotFound(What::Job))?;
                 require_not_long_ended(&job, now)?;
                 let bytes = Bytes {
                     project,
-                    key: &key,
+                    source: Source::Own(&home),
                     digests,
-                    numbers: [numbers.start + 1, numbers.start + 2],
+                    blob: numbers.start + 2,
                     damaged,
                 };
                 let (path, finished) = (new.path.as_str(), ArtifactState::Finished);
                 if let Some(newest) = rows::newest(tx, as_of, job.pk, path, finished).await?
-                    && newest.sha256 == Some(digests.sha256)
+                    && is_same(&newest, &new, digests.sha256)
                 {
                     let used = match newest.blob_pk {
                         Some(blob) => bytes.heal(tx, blob).await?,
@@ -327,21 +317,36 @@ impl Artifacts {
                 let announced = owner.announced(numbers.start, &new, now);
                 let artifact = measured(announced, blob, &digests, now);
                 rows::insert(tx, project, &artifact, None).await?;
-                count_kept(tx, &who, &artifact, now).await?;
+                count_kept(tx, &keeper, &artifact, now).await?;
                 let kept = Kept {
                     artifact,
                     fresh: true,
                 };
                 Ok((kept, used))
             })
-            .await?;
-        if used {
-            written.keep();
-        }
-        Ok(kept)
+            .await;
+        written.settle(committed)
     }
 
-    async fn authorized_job(&self, who: &Principal, id: JobId) -> Result<JobOfBuild> {
+    /// Says no before any byte comes to what will not fit, unless it may be there already: then nothing more is kept.
+    async fn require_space_for(
+        &self,
+        owner: &JobOfBuild,
+        new: &NewArtifact,
+        declared: Option<u64>,
+    ) -> Result<()> {
+        let bytes = new.size.or(declared).unwrap_or(0);
+        let Err(full) = self.require_space(&owner.build.project, bytes).await else {
+            return Ok(());
+        };
+        let newest = self.newest(&owner.job, new.path.as_str(), ArtifactState::Finished);
+        match newest.await? {
+            Some(newest) if newest.size == bytes => Ok(()),
+            _ => Err(full),
+        }
+    }
+
+    pub(super) async fn authorized_job(&self, who: &Principal, id: JobId) -> Result<JobOfBuild> {
         let owner = Jobs(self.0.clone()).seen(who, id).await?;
         let resource = Resource::job(&owner.build.project, owner.build.pk, owner.job.pk);
         authorize(who, Action::CreateArtifacts, resource)?;
@@ -351,7 +356,7 @@ impl Artifacts {
 
 impl JobOfBuild {
     /// The row of an artifact that this job announces.
-    fn announced(&self, number: i64, new: &NewArtifact, now: Timestamp) -> Artifact {
+    pub(super) fn announced(&self, number: i64, new: &NewArtifact, now: Timestamp) -> Artifact {
         Artifact {
             number,
             id: ArtifactId::new(now),
@@ -373,76 +378,14 @@ impl JobOfBuild {
             content_type: new.content_type.clone(),
             created_at: now,
             finished_at: None,
+            mode: new.mode,
+            part_bytes: None,
             blob_pk: None,
         }
     }
 }
 
-/// Durable bytes for which a row is wanted.
-struct Bytes<'a> {
-    project: i64,
-    key: &'a str,
-    digests: Digests,
-    numbers: [i64; 2],
-    /// A blob of the same content whose own bytes were found missing.
-    damaged: Option<i64>,
-}
-
-impl Bytes<'_> {
-    /// The blob of these bytes, and whether it is these very bytes: equal content of a project is stored once.
-    async fn name(&self, tx: &mut Tx, now: Timestamp) -> Result<(i64, bool)> {
-        if let Some(known) = blobs::revive(tx, self.project, &self.digests).await? {
-            return Ok((known.pk, self.heal(tx, known.pk).await?));
-        }
-        let blob =
-            blobs::insert_whole_file(tx, self.numbers, self.project, self.key, &self.digests, now)
-                .await?;
-        Ok((blob, true))
-    }
-
-    /// Gives these bytes to the blob if its own were found missing; whether it needed them.
-    async fn heal(&self, tx: &mut Tx, blob: i64) -> Result<bool> {
-        if self.damaged != Some(blob) {
-            return Ok(false);
-        }
-        blobs::replace_bytes(tx, self.numbers[0], blob, self.key, &self.digests).await?;
-        Ok(true)
-    }
-}
-
-fn measured(artifact: Artifact, blob: i64, digests: &Digests, now: Timestamp) -> Artifact {
-    Artifact {
-        state: ArtifactState::Finished,
-        size: digests.size,
-        size_is_known: true,
-        sha1: Some(digests.sha1),
-        sha256: Some(digests.sha256),
-        finished_at: Some(now),
-        blob_pk: Some(blob),
-        ..artifact
-    }
-}
-
-async fn count_kept(
-    tx: &mut Tx,
-    who: &Principal,
-    artifact: &Artifact,
-    now: Timestamp,
-) -> Result<()> {
-    let bytes = i64::try_from(artifact.size).unwrap_or(0);
-    builds::add_to_counts(tx, artifact.build_pk, artifact.job_pk, 1, bytes).await?;
-    jobs::hear(tx, artifact.job_pk, now).await?;
-    audit::record(
-        tx,
-        now,
-        who,
-        "create artifact",
-        &format!("artifact {}", artifact.id),
-    )
-    .await
-}
-
-fn check_new(new: &NewArtifact) -> Result<()> {
+pub(super) fn check_new(new: &NewArtifact) -> Result<()> {
     if let Some(alias) = &new.alias
         && (alias.is_empty()
             || alias.len() > ALIAS_BYTES_MAX
@@ -466,9 +409,9 @@ fn check_new(new: &NewArtifact) -> Result<()> {
     Ok(())
 }
 
-fn require_running(job: &Job) -> Result<()> {
+pub(super) fn require_running(job: &Job, now: Timestamp) -> Result<()> {
     match job.state {
-        JobState::Running => Ok(()),
+        _ if job.runs(now) => Ok(()),
         JobState::Queued => Err(Error::Conflict(
             "the job has not started: start it first".into(),
         )),
@@ -479,7 +422,7 @@ fn require_running(job: &Job) -> Result<()> {
     }
 }
 
-fn require_not_long_ended(job: &Job, now: Timestamp) -> Result<()> {
+pub(super) fn require_not_long_ended(job: &Job, now: Timestamp) -> Result<()> {
     match job.finished_at {
         Some(finished) if finished.plus_ms(LATE_FINISH_MS) <= now => Err(Error::Conflict(
             "the job ended more than ten minutes ago: nothing can be added to it".into(),
@@ -488,7 +431,7 @@ fn require_not_long_ended(job: &Job, now: Timestamp) -> Result<()> {
     }
 }
 
-fn require_awaited(artifact: &Artifact) -> Result<()> {
+pub(super) fn require_awaited(artifact: &Artifact) -> Result<()> {
     if artifact.state == ArtifactState::New {
         return Ok(());
     }

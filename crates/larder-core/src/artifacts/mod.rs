@@ -1,16 +1,22 @@
 //! What callers may do with artifacts. Every permission check on artifacts is in this folder.
 
+mod commit;
+mod folders;
 mod keep;
+mod measure;
 mod read;
+mod upload;
 
 pub use keep::{Kept, Received};
+pub(crate) use measure::Prefixes;
 pub use read::{Link, Readable};
+pub use upload::Begun;
 
 use crate::access::{Action, Resource, absent, authorize};
 use crate::error::{Error, Result, What};
 use crate::jobs::JobNodes;
 use crate::metadata::artifacts::{self as rows, AsOf, Conditions, Of};
-use crate::metadata::{Tx, audit, blobs, builds};
+use crate::metadata::{Room, Tx, audit, blobs, builds, parts, projects};
 use crate::model::{
     Artifact, ArtifactId, ArtifactState, Build, Cursor, Job, JobId, Offset, Page, Principal,
     Project,
@@ -162,7 +168,10 @@ impl Artifacts {
         let now = as_of.now;
         self.0
             .database
-            .write(async move |tx| {
+            .write_in(Room::Project(build.project.number), async move |tx| {
+                // With its build, its bytes were given back.
+                let found = builds::by_pk(tx, build.pk).await?;
+                let build = found.ok_or(Error::NotFound(What::Artifact))?;
                 let (from, to) = (artifact.state, ArtifactState::Deleted);
                 if !rows::move_on(tx, as_of, artifact.number, from, to).await? {
                     return Err(Error::Conflict(
@@ -173,12 +182,15 @@ impl Artifacts {
                     let bytes = i64::try_from(artifact.size).unwrap_or(0);
                     builds::add_to_counts(tx, artifact.build_pk, artifact.job_pk, -1, -bytes)
                         .await?;
+                    projects::give_back(tx, build.project.number, bytes).await?;
                 }
+                parts::free(tx, artifact.number).await?;
                 if let Some(blob) = artifact.blob_pk {
                     blobs::condemn_unless_used(tx, blob, now).await?;
                 }
-                let what = format!("{} artifact {}", build.project.slug(), artifact.id);
-                audit::record(tx, now, &who, "delete artifact", &what).await
+                let slug = build.project.slug();
+                let what = format!("{slug} artifact {}", artifact.id);
+                audit::record_in(tx, now, &who, &slug, "delete artifact", &what).await
             })
             .await
     }
@@ -250,6 +262,13 @@ impl<'a> Holder<'a> {
         };
         authorize(who, Action::ReadArtifacts, resource)
     }
+
+    fn rows(self) -> Of {
+        match self {
+            Self::Build(build) => Of::Build(build.pk),
+            Self::Job(_, job) => Of::Job(job.pk),
+        }
+    }
 }
 
 impl ArtifactFilter {
@@ -262,10 +281,7 @@ impl ArtifactFilter {
         } else {
             self.states.clone()
         };
-        let of = match holder {
-            Holder::Build(build) => Of::Build(build.pk),
-            Holder::Job(_, job) => Of::Job(job.pk),
-        };
+        let of = holder.rows();
         let path = self.path.clone().filter(|path| !path.contains('*'));
         Conditions { of, states, path }
     }

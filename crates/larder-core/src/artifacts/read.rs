@@ -3,20 +3,31 @@
 use crate::access::{Access, Action, Resource, absent, authorize};
 use crate::artifacts::Artifacts;
 use crate::blobs::ByteStream;
+use crate::downloads::Download;
 use crate::error::{Error, Result, TokenFault, What};
 use crate::metadata::artifacts as rows;
 use crate::metadata::blobs;
-use crate::model::{Artifact, ArtifactId, ArtifactState, Build, ByteRange, Job, Principal};
+use crate::model::{
+    Artifact, ArtifactId, ArtifactState, Build, ByteRange, Job, Principal, Project,
+};
 use crate::signed_url::{Claim, Purpose, Subject};
+use std::time::Duration;
+
+/// How long an address of the bucket is good: as long as a link of ours.
+const PRESIGNED: Duration = Duration::from_mins(1);
 
 /// A finished artifact that the caller may read: there is no other way to its bytes.
 #[derive(Clone, Debug)]
-pub struct Readable(Artifact);
+pub struct Readable {
+    artifact: Artifact,
+    /// What the log says of a download, if it says anything: what all may read is not noted.
+    note: Option<Download>,
+}
 
 impl Readable {
     /// The artifact.
     pub fn artifact(&self) -> &Artifact {
-        &self.0
+        &self.artifact
     }
 }
 
@@ -41,8 +52,8 @@ impl std::fmt::Debug for Link {
 impl Artifacts {
     /// The artifact of that id, for reading.
     pub async fn readable(&self, who: &Principal, id: ArtifactId) -> Result<Readable> {
-        let (artifact, _) = self.by_id(who, id, Action::ReadArtifacts).await?;
-        finished(artifact)
+        let (artifact, build) = self.by_id(who, id, Action::ReadArtifacts).await?;
+        finished(who, &build.project, artifact)
     }
 
     /// The newest finished artifact of a node under that path or alias, for reading; [`Error::Expired`] if the
@@ -63,7 +74,8 @@ impl Artifacts {
             Some(artifact) => Some(artifact),
             None => self.newest(job, path, ArtifactState::Expired).await?,
         };
-        finished(found.ok_or_else(|| absent(who, What::Artifact))?)
+        let found = found.ok_or_else(|| absent(who, What::Artifact))?;
+        finished(who, &build.project, found)
     }
 
     /// The newest artifact of a node in that state under that path or alias.
@@ -87,7 +99,7 @@ impl Artifacts {
 
     /// Signs a link to the artifact of that id, in the caller's name.
     pub async fn link(&self, who: &Principal, id: ArtifactId) -> Result<Link> {
-        let artifact = self.readable(who, id).await?.0;
+        let artifact = self.readable(who, id).await?.artifact;
         let claim = Claim {
             purpose: Purpose::Download,
             target: artifact.id.0,
@@ -105,11 +117,13 @@ impl Artifacts {
         let claim = self
             .0
             .keys
-            .verify(token, Purpose::Download, self.0.clock.now())?;
+            .verify(token, Purpose::Download, self.0.clock.now())
+            .await??;
         let principal = match claim.subject {
             Subject::Operator => Principal::Operator,
             Subject::Token(id) => Access(self.0.clone()).principal_of_token(id).await?,
             Subject::Session(id) => Access(self.0.clone()).principal_of_session(id).await?,
+            Subject::Vouched(id) => Access(self.0.clone()).principal_of_vouched(id).await?,
         };
         // Whoever holds the link learns no more than that it does not work any more.
         let readable = self.readable(&principal, ArtifactId(claim.target)).await;
@@ -121,10 +135,40 @@ impl Artifacts {
         })
     }
 
+    /// An address where the bucket itself gives the bytes to whoever has it, for a minute; none where the larder sends
+    /// them. `answer` are the headers that the bucket shall answer with, by its own names for them.
+    pub async fn presigned(
+        &self,
+        readable: &Readable,
+        answer: &[(&'static str, String)],
+    ) -> Result<Option<String>> {
+        let artifact = &readable.artifact;
+        let blob = artifact.blob_pk.ok_or(Error::NotFound(What::Artifact))?;
+        let extents = self
+            .0
+            .database
+            .read(async move |tx| blobs::extents(tx, blob).await)
+            .await?;
+        let blobs = &self.0.blobs;
+        let address = blobs
+            .presigned(&extents, artifact.size, PRESIGNED, answer)
+            .await?;
+        if address.is_some() {
+            self.note_download(readable);
+        }
+        Ok(address)
+    }
+
+    fn note_download(&self, readable: &Readable) {
+        if let Some(note) = &readable.note {
+            self.0.downloads.note(note, self.0.clock.now());
+        }
+    }
+
     /// The bytes of an artifact, or a range of them. A read of the whole is checked as it passes: bytes that are not
     /// those that were kept end in an error, never in a complete answer.
     pub async fn open(&self, readable: &Readable, range: Option<ByteRange>) -> Result<ByteStream> {
-        let artifact = &readable.0;
+        let artifact = &readable.artifact;
         if let Some(range) = range
             && (range.start >= range.end || range.end > artifact.size)
         {
@@ -150,7 +194,8 @@ impl Artifacts {
             start: 0,
             end: artifact.size,
         };
-        let stream = self.0.blobs.open(&extents, range.unwrap_or(whole))?;
+        let stream = self.0.blobs.open(&extents, range.unwrap_or(whole)).await?;
+        self.note_download(readable);
         Ok(match range {
             None => stream.checked(blob.digests.crc32),
             Some(_) => stream,
@@ -158,9 +203,12 @@ impl Artifacts {
     }
 }
 
-fn finished(artifact: Artifact) -> Result<Readable> {
+fn finished(who: &Principal, project: &Project, artifact: Artifact) -> Result<Readable> {
     match artifact.state {
-        ArtifactState::Finished => Ok(Readable(artifact)),
+        ArtifactState::Finished => Ok(Readable {
+            note: Download::noted(who, project, &artifact),
+            artifact,
+        }),
         ArtifactState::Expired => Err(Error::Expired(What::Artifact)),
         ArtifactState::New | ArtifactState::Error | ArtifactState::Deleted => {
             Err(Error::NotFound(What::Artifact))

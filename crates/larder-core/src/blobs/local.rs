@@ -5,12 +5,11 @@
 //! synced again.
 
 use crate::blobs::folder::{make_folder, sync_folder};
-use crate::blobs::hashing::Hasher;
 use crate::blobs::local_read::FileChain;
-use crate::blobs::{ByteStream, Incoming, Pending, Written, pieces};
+use crate::blobs::{ByteStream, Incoming, Measure, Pending, Written, pieces};
 use crate::error::{Context as _, Error, Result};
 use crate::metadata::blobs::Extent;
-use crate::model::{ByteRange, Digests};
+use crate::model::ByteRange;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use std::collections::HashSet;
@@ -61,34 +60,33 @@ impl LocalBlobs {
         })))
     }
 
-    pub(super) async fn write(&self, incoming: Incoming, limit: u64) -> Result<Written> {
+    pub(super) async fn write<M: Measure>(
+        &self,
+        incoming: Incoming,
+        limit: u64,
+        measure: M,
+    ) -> Result<Written<M::Measured>> {
         if incoming.declared().is_some_and(|declared| declared > limit) {
             return Err(Error::TooLarge { limit });
         }
         let pending = PendingFile::new(self.0.clone());
         match incoming.declared() {
             Some(declared) if declared <= GATHERED_BYTES_MAX => {
-                write_gathered(pending, incoming, declared).await
+                write_gathered(pending, incoming, declared, measure).await
             }
-            _ => write_streamed(pending, incoming, limit).await,
+            _ => write_streamed(pending, incoming, limit, measure).await,
         }
-    }
-
-    fn open_file(&self, key: &str) -> Result<File> {
-        let path = self.0.path_of(key);
-        File::open(&path).context_at("open a blob", &path)
     }
 
     pub(super) fn stream(&self, extents: &[Extent], range: ByteRange) -> Result<ByteStream> {
-        let mut parts = Vec::new();
-        for piece in pieces(extents, range) {
-            let file = self.open_file(&piece.container)?;
-            parts.push((file, piece.start, piece.length));
-        }
-        Ok(ByteStream::new(
-            FileChain::new(parts).into_stream(),
-            range.length(),
-        ))
+        let parts: Vec<_> = pieces(extents, range)
+            .into_iter()
+            .map(|piece| (self.0.path_of(&piece.container), piece.start, piece.length))
+            .collect();
+        let first = parts.first().map(|(path, ..)| path.clone());
+        let chain = FileChain::open(parts)
+            .context_at("open a blob", first.as_deref().unwrap_or(&self.0.root))?;
+        Ok(ByteStream::new(chain.into_stream(), range.length()))
     }
 
     pub(super) async fn holds(&self, extents: Vec<Extent>) -> Result<bool> {
@@ -274,11 +272,12 @@ impl Drop for PendingFile {
 }
 
 /// A small body: one hop to a thread that may block.
-async fn write_gathered(
+async fn write_gathered<M: Measure>(
     mut pending: PendingFile,
     mut incoming: Incoming,
     declared: u64,
-) -> Result<Written> {
+    mut measure: M,
+) -> Result<Written<M::Measured>> {
     let mut chunks = Vec::new();
     let mut received = 0;
     while let Some(chunk) = incoming.next().await {
@@ -293,13 +292,12 @@ async fn write_gathered(
     }
     let write = move || {
         let mut file = pending.create()?;
-        let mut hasher = Hasher::default();
         for chunk in &chunks {
-            hasher.update(chunk);
+            measure.update(chunk);
             file.write_all(chunk).context("write a blob")?;
         }
         pending.publish(&file)?;
-        Ok(written(pending, hasher.finish()))
+        Ok(written(pending, measure.finish()))
     };
     spawn_blocking(write)
         .await
@@ -307,9 +305,14 @@ async fn write_gathered(
 }
 
 /// A body of any size: one thread writes while another hashes.
-async fn write_streamed(pending: PendingFile, incoming: Incoming, limit: u64) -> Result<Written> {
+async fn write_streamed<M: Measure>(
+    pending: PendingFile,
+    incoming: Incoming,
+    limit: u64,
+    measure: M,
+) -> Result<Written<M::Measured>> {
     let (to_disk, disk) = spawn_writer(pending);
-    let (to_hasher, hasher) = spawn_hasher();
+    let (to_hasher, hasher) = spawn_hasher(measure);
     let passed = pass_on(incoming, limit, to_disk, to_hasher).await;
     // The writer is waited for in any case: who is refused finds nothing left of the side file.
     let side_file = disk
@@ -317,12 +320,12 @@ async fn write_streamed(pending: PendingFile, incoming: Incoming, limit: u64) ->
         .map_err(|error| Error::internal("write a blob", error))?;
     passed?;
     let (mut pending, file) = side_file?;
-    let digests = hasher
+    let measured = hasher
         .await
         .map_err(|error| Error::internal("hash a blob", error))?;
     let publish = move || {
         pending.publish(&file)?;
-        Ok(written(pending, digests))
+        Ok(written(pending, measured))
     };
     spawn_blocking(publish)
         .await
@@ -364,22 +367,22 @@ fn spawn_writer(
     (sender, writer)
 }
 
-fn spawn_hasher() -> (mpsc::Sender<Bytes>, JoinHandle<Digests>) {
+fn spawn_hasher<M: Measure>(mut measure: M) -> (mpsc::Sender<Bytes>, JoinHandle<M::Measured>) {
     let (sender, mut chunks) = mpsc::channel::<Bytes>(CHUNKS_MAX);
     let hasher = spawn_blocking(move || {
-        let mut hasher = Hasher::default();
         while let Some(chunk) = chunks.blocking_recv() {
-            hasher.update(&chunk);
+            measure.update(&chunk);
         }
-        hasher.finish()
+        measure.finish()
     });
     (sender, hasher)
 }
 
-fn written(pending: PendingFile, digests: Digests) -> Written {
+fn written<M>(pending: PendingFile, measured: M) -> Written<M> {
     Written {
         key: pending.key.clone(),
-        digests,
+        measured,
+        container: None,
         pending: Pending::Local(pending),
     }
 }
@@ -397,7 +400,7 @@ async fn blocking<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blobs::BlobStore;
+    use crate::blobs::{BlobStore, Hasher};
 
     async fn read(store: &BlobStore, key: &str, length: u64) -> Vec<u8> {
         let extent = Extent {
@@ -413,6 +416,7 @@ mod tests {
                     end: length,
                 },
             )
+            .await
             .unwrap();
         let mut bytes = Vec::new();
         while let Some(chunk) = stream.next().await {
@@ -438,20 +442,27 @@ mod tests {
             (Incoming::from_bytes(b"hello".to_vec()), b"hello".to_vec()),
             (chunked(&large), large.clone()),
         ] {
-            let written = store.write(incoming, 1_000_000).await.unwrap();
-            let (key, size) = (written.key.clone(), written.digests.size);
-            written.keep();
+            let written = store
+                .write(incoming, 1_000_000, Hasher::default())
+                .await
+                .unwrap();
+            let (key, size) = (written.key.clone(), written.measured.size);
+            written.settle(Ok(((), true))).unwrap();
             assert_eq!(read(&store, &key, size).await, bytes);
             assert!(store.keys().await.unwrap().contains(&key));
-            store.delete(&key).await.unwrap();
-            store.delete(&key).await.unwrap();
+            store.delete(&key, None).await.unwrap();
+            store.delete(&key, None).await.unwrap();
             assert!(store.keys().await.unwrap().is_empty());
         }
-        let refused = store.write(chunked(&large), 999_999).await;
+        let refused = store
+            .write(chunked(&large), 999_999, Hasher::default())
+            .await;
         assert!(matches!(refused, Err(Error::TooLarge { limit: 999_999 })));
         let cut =
             futures_util::stream::iter([Ok(Bytes::from_static(b"half")), Err("cut".to_owned())]);
-        let interrupted = store.write(Incoming::new(cut, None), 100).await;
+        let interrupted = store
+            .write(Incoming::new(cut, None), 100, Hasher::default())
+            .await;
         assert!(matches!(interrupted, Err(Error::UploadInterrupted(_))));
         assert!(store.keys().await.unwrap().is_empty());
     }
@@ -472,7 +483,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = BlobStore::Local(LocalBlobs::open(folder.path()).unwrap());
         let written = store
-            .write(Incoming::from_bytes(b"hello".to_vec()), 10)
+            .write(
+                Incoming::from_bytes(b"hello".to_vec()),
+                10,
+                Hasher::default(),
+            )
             .await
             .unwrap();
         assert!(

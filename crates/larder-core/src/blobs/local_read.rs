@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes read at a time.
@@ -31,26 +32,32 @@ struct Chunk {
 }
 
 struct Piece {
-    file: Arc<File>,
+    path: PathBuf,
+    /// Opened when it is reached: a blob of a thousand parts must not take a thousand descriptors.
+    file: Option<Arc<File>>,
     at: u64,
     left: u64,
 }
 
 impl FileChain {
-    /// From files, where each piece starts, and how long it is.
-    pub(super) fn new(parts: Vec<(File, u64, u64)>) -> Self {
-        let pieces = parts
+    /// From paths of files, where each piece starts, and how long it is. The first file is opened at once.
+    pub(super) fn open(parts: Vec<(PathBuf, u64, u64)>) -> io::Result<Self> {
+        let mut pieces: VecDeque<_> = parts
             .into_iter()
-            .map(|(file, at, left)| Piece {
-                file: Arc::new(file),
+            .map(|(path, at, left)| Piece {
+                path,
+                file: None,
                 at,
                 left,
             })
             .collect();
-        Self {
+        if let Some(first) = pieces.front_mut() {
+            first.file = Some(Arc::new(File::open(&first.path)?));
+        }
+        Ok(Self {
             pieces,
             buffers: Buffers::default(),
-        }
+        })
     }
 
     pub(super) fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
@@ -94,12 +101,13 @@ impl Drop for Chunk {
 
 impl Piece {
     async fn read(&mut self, buffers: &Buffers) -> io::Result<Bytes> {
+        let file = self.opened().await?;
         let length = usize::try_from(self.left)
             .unwrap_or(CHUNK_BYTES)
             .min(CHUNK_BYTES);
         let mut buffer = buffers.take(length);
         let cached = rustix::io::preadv2(
-            &self.file,
+            &*file,
             &mut [IoSliceMut::new(&mut buffer)],
             self.at,
             ReadWriteFlags::NOWAIT,
@@ -108,7 +116,7 @@ impl Piece {
             Ok(read) if read > 0 => (buffer, read),
             // Not in the page cache, or a file system that cannot say.
             Ok(_) | Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => {
-                self.read_from_disk(buffer).await?
+                self.read_from_disk(file, buffer).await?
             }
             Err(error) => return Err(error.into()),
         };
@@ -127,8 +135,23 @@ impl Piece {
         }))
     }
 
-    async fn read_from_disk(&self, mut buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
-        let (file, at) = (self.file.clone(), self.at);
+    async fn opened(&mut self) -> io::Result<Arc<File>> {
+        if let Some(file) = &self.file {
+            return Ok(file.clone());
+        }
+        let path = self.path.clone();
+        let opened = tokio::task::spawn_blocking(move || File::open(path)).await;
+        let file = Arc::new(opened.map_err(io::Error::other)??);
+        self.file = Some(file.clone());
+        Ok(file)
+    }
+
+    async fn read_from_disk(
+        &self,
+        file: Arc<File>,
+        mut buffer: Vec<u8>,
+    ) -> io::Result<(Vec<u8>, usize)> {
+        let at = self.at;
         let read = move || {
             let read = file.read_at(&mut buffer, at)?;
             Ok((buffer, read))

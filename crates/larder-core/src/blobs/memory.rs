@@ -1,7 +1,6 @@
 //! Bytes that live as long as the process; for tests of use cases.
 
-use crate::blobs::hashing::Hasher;
-use crate::blobs::{ByteStream, Incoming, Pending, Written, pieces};
+use crate::blobs::{ByteStream, Incoming, Measure, Pending, Written, pieces};
 use crate::error::{Error, Result};
 use crate::metadata::blobs::Extent;
 use crate::model::ByteRange;
@@ -15,22 +14,27 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) struct MemoryBlobs(Mutex<BTreeMap<String, Bytes>>);
 
 impl MemoryBlobs {
-    pub(super) async fn write(&self, mut incoming: Incoming, limit: u64) -> Result<Written> {
+    pub(super) async fn write<M: Measure>(
+        &self,
+        mut incoming: Incoming,
+        limit: u64,
+        mut measure: M,
+    ) -> Result<Written<M::Measured>> {
         let mut kept = BytesMut::new();
-        let mut hasher = Hasher::default();
         while let Some(bytes) = incoming.next().await {
             let bytes = bytes.map_err(Error::UploadInterrupted)?;
             if kept.len() as u64 + bytes.len() as u64 > limit {
                 return Err(Error::TooLarge { limit });
             }
-            hasher.update(&bytes);
+            measure.update(&bytes);
             kept.extend_from_slice(&bytes);
         }
         let key = uuid::Uuid::new_v4().simple().to_string();
         self.blobs().insert(key.clone(), kept.freeze());
         Ok(Written {
             key,
-            digests: hasher.finish(),
+            measured: measure.finish(),
+            container: None,
             pending: Pending::Memory,
         })
     }

@@ -1,6 +1,6 @@
 //! Streams with a direction: who failed decides what the failure means.
 
-use crate::blobs::hashing::Hasher;
+use crate::blobs::hashing::{Hasher, Measure as _};
 use crate::model::Digests;
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, TryStreamExt as _};
@@ -100,12 +100,16 @@ impl ByteStream {
     }
 
     /// Takes all of it, and says what was there.
-    pub(crate) async fn measure(mut self) -> std::io::Result<Digests> {
-        let mut hasher = Hasher::default();
+    pub(crate) async fn measure(self) -> std::io::Result<Digests> {
+        Ok(self.measure_after(Hasher::default()).await?.finish())
+    }
+
+    /// Takes all of it, which follows what was measured before.
+    pub(crate) async fn measure_after(mut self, mut hasher: Hasher) -> std::io::Result<Hasher> {
         while let Some(chunk) = self.stream.try_next().await? {
             hasher.update(&chunk);
         }
-        Ok(hasher.finish())
+        Ok(hasher)
     }
 
     /// Bytes that it will give.

@@ -4,8 +4,8 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::metadata::{Row, Tx, Value};
 use crate::model::{
-    Artifact, ArtifactId, ArtifactPath, ArtifactState, BuildId, Cursor, JobId, Offset, Sha1Digest,
-    Sha256Digest,
+    Artifact, ArtifactId, ArtifactPath, ArtifactState, BuildId, Cursor, FileMode, JobId, Offset,
+    Sha1Digest, Sha256Digest,
 };
 use std::fmt::Write as _;
 
@@ -30,9 +30,10 @@ const SELECT: &str = concat!(
         job.number, build.id, build.number, artifact.path, artifact.alias, artifact.absolute_path, ",
     state!(),
     ", artifact.size, artifact.sha1, artifact.sha256, artifact.content_type, artifact.created_at,
-        artifact.finished_at, artifact.blob_pk
-    FROM artifact JOIN job ON job.pk = artifact.job_pk JOIN build ON build.pk = artifact.build_pk
-        JOIN project ON project.pk = artifact.project_pk"
+        artifact.finished_at, artifact.blob_pk, artifact.mode, artifact.part_bytes
+    FROM artifact JOIN job ON job.pk = artifact.job_pk
+        JOIN build ON build.pk = artifact.build_pk AND build.deleted_at IS NULL
+        JOIN project ON project.pk = artifact.project_pk AND project.deleted_at IS NULL"
 );
 
 /// What the state of an artifact hangs on beside its row and its project's.
@@ -80,8 +81,8 @@ pub(crate) async fn insert(
 ) -> Result<()> {
     tx.execute(
         "INSERT INTO artifact (pk, id, job_pk, build_pk, project_pk, path, alias, absolute_path, state, blob_pk, size,
-                sha1, sha256, content_type, created_at, finished_at, deadline_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+                sha1, sha256, content_type, created_at, finished_at, deadline_at, mode, part_bytes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         &[
             artifact.number.into(),
             artifact.id.to_string().into(),
@@ -103,6 +104,8 @@ pub(crate) async fn insert(
             artifact.created_at.into(),
             artifact.finished_at.into(),
             deadline_at.into(),
+            artifact.mode.map(FileMode::bits).into(),
+            artifact.part_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)).into(),
         ],
     )
     .await?;
@@ -231,6 +234,79 @@ pub(crate) async fn finish(tx: &mut Tx, artifact: &Artifact) -> Result<bool> {
     Ok(changed == 1)
 }
 
+/// The artifact of a node that awaits parts of a file with this path and content.
+pub(crate) async fn awaiting_parts(
+    tx: &mut Tx,
+    as_of: AsOf,
+    job: i64,
+    path: &str,
+    size: u64,
+    sha256: Sha256Digest,
+) -> Result<Option<Artifact>> {
+    let sql = format!(
+        "{SELECT} WHERE artifact.job_pk = ?3 AND artifact.path = ?4 AND {STATE} = 'new' AND artifact.size = ?5
+            AND artifact.sha256 = ?6 AND artifact.part_bytes IS NOT NULL ORDER BY artifact.pk DESC LIMIT 1"
+    );
+    let values = as_of.values([
+        job.into(),
+        path.into(),
+        i64::try_from(size).unwrap_or(i64::MAX).into(),
+        sha256.0.as_slice().into(),
+    ]);
+    tx.first(&sql, &values, artifact).await
+}
+
+/// How many artifacts of a node await bytes.
+pub(crate) async fn awaited_of_job(tx: &mut Tx, job: i64) -> Result<i64> {
+    tx.one(
+        "SELECT COUNT(*) FROM artifact WHERE job_pk = ?1 AND state = 'new'",
+        &[job.into()],
+        |row| row.int(0),
+    )
+    .await
+}
+
+/// Gives an artifact that awaits bytes until when they may come; `false` if it awaits none any more.
+pub(crate) async fn renew(
+    tx: &mut Tx,
+    pk: i64,
+    now: Timestamp,
+    deadline: Timestamp,
+) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE artifact SET deadline_at = ?3 WHERE pk = ?1 AND state = 'new' AND deadline_at > ?2",
+            &[pk.into(), now.into(), deadline.into()],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// What of a node awaits bytes must have them by then, if it did not have to sooner.
+pub(crate) async fn hurry(tx: &mut Tx, job: i64, deadline: Timestamp) -> Result<()> {
+    tx.execute(
+        "UPDATE artifact SET deadline_at = ?2 WHERE job_pk = ?1 AND state = 'new' AND deadline_at > ?2",
+        &[job.into(), deadline.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Gives an artifact that awaits bytes what its uploader says of it now.
+pub(crate) async fn describe(tx: &mut Tx, artifact: &Artifact) -> Result<()> {
+    tx.execute(
+        "UPDATE artifact SET alias = ?2, content_type = ?3, mode = ?4 WHERE pk = ?1",
+        &[
+            artifact.number.into(),
+            artifact.alias.clone().into(),
+            artifact.content_type.as_str().into(),
+            artifact.mode.map(FileMode::bits).into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Moves an artifact on from one state to another; `false` if it was not in the first.
 pub(crate) async fn move_on(
     tx: &mut Tx,
@@ -247,12 +323,13 @@ pub(crate) async fn move_on(
     Ok(tx.execute(&sql, &values).await? == 1)
 }
 
-/// Announced artifacts whose bytes did not come in time become `error`; how many.
-pub(crate) async fn fail_overdue(tx: &mut Tx, now: Timestamp) -> Result<u64> {
-    tx.execute(
+/// Announced artifacts whose bytes did not come in time become `error`; which.
+pub(crate) async fn fail_overdue(tx: &mut Tx, now: Timestamp) -> Result<Vec<i64>> {
+    tx.all(
         "UPDATE artifact SET state = 'error', ended_at = ?1, deadline_at = NULL
-         WHERE state = 'new' AND deadline_at <= ?1",
+         WHERE state = 'new' AND deadline_at <= ?1 RETURNING pk",
         &[now.into()],
+        |row| row.int(0),
     )
     .await
 }
@@ -270,15 +347,23 @@ pub(crate) struct Due {
 /// Artifacts past their retention whose rows do not say so yet. The bare columns are compared, and SQLite takes the
 /// tables of a `CROSS JOIN` in the order written, so that the index answers for each project.
 const DUE: &str = "FROM project CROSS JOIN artifact
-    WHERE artifact.project_pk = project.pk AND artifact.state = 'finished'
-        AND artifact.finished_at <= ?1 - NULLIF(COALESCE(project.retention_days, ?2), 0) * 86400000";
+    WHERE artifact.project_pk = project.pk AND artifact.state = 'finished' AND project.deleted_at IS NULL
+        AND artifact.finished_at <= ?1 - NULLIF(COALESCE(project.retention_days, ?2), 0) * 86400000
+        AND NOT EXISTS (SELECT 1 FROM build WHERE build.pk = artifact.build_pk AND build.deleted_at IS NOT NULL)";
 
-/// Some of the artifacts that are past their retention and not yet noted as expired.
-pub(crate) async fn due(tx: &mut Tx, as_of: AsOf, limit: u32) -> Result<Vec<Due>> {
+/// A project that has artifacts past their retention which are not yet noted as expired.
+pub(crate) async fn project_with_due(tx: &mut Tx, as_of: AsOf) -> Result<Option<i64>> {
+    let sql = format!("SELECT project.pk {DUE} LIMIT 1");
+    tx.first(&sql, &as_of.values([]), |row| row.int(0)).await
+}
+
+/// Some of the artifacts of a project that are past their retention and not yet noted as expired.
+pub(crate) async fn due(tx: &mut Tx, as_of: AsOf, project: i64, limit: u32) -> Result<Vec<Due>> {
     let sql = format!(
-        "SELECT artifact.pk, artifact.build_pk, artifact.job_pk, artifact.blob_pk, artifact.size {DUE} LIMIT ?3"
+        "SELECT artifact.pk, artifact.build_pk, artifact.job_pk, artifact.blob_pk, artifact.size {DUE}
+            AND project.pk = ?3 LIMIT ?4"
     );
-    tx.all(&sql, &as_of.values([limit.into()]), |row| {
+    tx.all(&sql, &as_of.values([project.into(), limit.into()]), |row| {
         Ok(Due {
             pk: row.int(0)?,
             build_pk: row.int(1)?,
@@ -298,14 +383,15 @@ pub(crate) async fn due_in_all(tx: &mut Tx, as_of: AsOf) -> Result<(i64, i64)> {
         .await
 }
 
-/// Notes that an artifact is past its retention.
-pub(crate) async fn expire(tx: &mut Tx, pk: i64, now: Timestamp) -> Result<()> {
-    tx.execute(
-        "UPDATE artifact SET state = 'expired', ended_at = ?2 WHERE pk = ?1",
-        &[pk.into(), now.into()],
-    )
-    .await?;
-    Ok(())
+/// Notes that an artifact is past its retention; `false` if it was deleted or noted meanwhile.
+pub(crate) async fn expire(tx: &mut Tx, pk: i64, now: Timestamp) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE artifact SET state = 'expired', ended_at = ?2 WHERE pk = ?1 AND state = 'finished'",
+            &[pk.into(), now.into()],
+        )
+        .await?;
+    Ok(changed == 1)
 }
 
 /// Finished artifacts after a row, for a pass over all of them.
@@ -389,5 +475,9 @@ fn artifact(row: &Row<'_>) -> Result<Artifact> {
         created_at: row.time(17)?,
         finished_at: row.time_or_none(18)?,
         blob_pk: row.int_or_none(19)?,
+        mode: row.int_or_none(20)?.and_then(FileMode::of_bits),
+        part_bytes: row
+            .int_or_none(21)?
+            .and_then(|bytes| u64::try_from(bytes).ok()),
     })
 }

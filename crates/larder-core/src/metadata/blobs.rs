@@ -1,8 +1,8 @@
 //! Blobs, the extents that they are made of, and the containers that hold those.
 
 use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::metadata::{Row, Tx};
+use crate::error::{Error, Result};
+use crate::metadata::{Row, Tx, Value};
 use crate::model::{Digests, Sha1Digest, Sha256Digest};
 
 /// Bytes known to the store.
@@ -22,18 +22,24 @@ pub(crate) struct Extent {
 
 const SELECT: &str = "SELECT pk, size, sha1, sha256, crc32 FROM blob";
 
-/// Stores a blob that is all of a sealed container of its own, under two fresh row numbers.
-pub(crate) async fn insert_whole_file(
+/// Contents that are stored, and their bytes.
+pub(crate) async fn totals(tx: &mut Tx) -> Result<(i64, i64)> {
+    tx.one(
+        "SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM blob WHERE state = 'live'",
+        &[],
+        |row| Ok((row.int(0)?, row.int(1)?)),
+    )
+    .await
+}
+
+/// Stores a blob under a fresh row number; what it is made of comes with [`chain`].
+pub(crate) async fn insert(
     tx: &mut Tx,
-    numbers: [i64; 2],
+    blob: i64,
     project: i64,
-    key: &str,
     digests: &Digests,
     now: Timestamp,
-) -> Result<i64> {
-    let [container, blob] = numbers;
-    let size = i64::try_from(digests.size).unwrap_or(i64::MAX);
-    insert_file(tx, container, key, size).await?;
+) -> Result<()> {
     tx.execute(
         "INSERT INTO blob (pk, project_pk, sha1, sha256, crc32, size, state, verified_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'live', ?7)",
@@ -43,47 +49,132 @@ pub(crate) async fn insert_whole_file(
             digests.sha1.0.as_slice().into(),
             digests.sha256.0.as_slice().into(),
             digests.crc32.into(),
-            size.into(),
+            as_int(digests.size).into(),
             now.into(),
         ],
     )
     .await?;
-    insert_extent(tx, blob, container, size).await?;
-    Ok(blob)
+    Ok(())
 }
 
-/// Gives a blob whose bytes are not there the same bytes anew, in a sealed container of their own.
-pub(crate) async fn replace_bytes(
+/// Where bytes are that a row is to name.
+#[derive(Clone, Debug)]
+pub(crate) enum Home {
+    /// In a file of their own that no row names yet.
+    File {
+        /// Fresh number for the row of the file.
+        container: i64,
+        key: String,
+    },
+    /// In an object that is on record as intended.
+    Object {
+        /// Number of its row.
+        container: i64,
+    },
+}
+
+impl Home {
+    /// Number of the container's row.
+    pub(crate) fn container(&self) -> i64 {
+        match self {
+            Self::File { container, .. } | Self::Object { container } => *container,
+        }
+    }
+}
+
+/// Names bytes that are complete. An object that is no longer intended may be gone: then it names nothing.
+pub(crate) async fn seal(tx: &mut Tx, home: &Home, bytes: u64) -> Result<()> {
+    let (sql, values): (_, [Value; 3]) = match home {
+        Home::File { container, key } => (
+            "INSERT INTO container (pk, key, kind, state, bytes, live_bytes) VALUES (?1, ?2, 'file', 'sealed', ?3, ?3)",
+            [(*container).into(), key.as_str().into(), as_int(bytes).into()],
+        ),
+        Home::Object { container } => (
+            "UPDATE container SET state = 'sealed', bytes = ?3, live_bytes = ?3, deadline_at = NULL, sending = NULL
+             WHERE pk = ?1 AND kind = ?2 AND state = 'intent'",
+            [(*container).into(), "object".into(), as_int(bytes).into()],
+        ),
+    };
+    if tx.execute(sql, &values).await? == 1 {
+        return Ok(());
+    }
+    Err(Error::Unavailable(
+        "the upload took longer than its lease: repeat it".into(),
+    ))
+}
+
+/// Puts an object on record before its first byte is sent.
+pub(crate) async fn intend(
     tx: &mut Tx,
     container: i64,
-    blob: i64,
     key: &str,
-    digests: &Digests,
+    deadline: Timestamp,
 ) -> Result<()> {
-    let size = i64::try_from(digests.size).unwrap_or(i64::MAX);
+    tx.execute(
+        "INSERT INTO container (pk, key, kind, state, deadline_at, bytes, live_bytes)
+         VALUES (?1, ?2, 'object', 'intent', ?3, 0, 0)",
+        &[container.into(), key.into(), deadline.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Notes how the bucket names the sending of an object in parts.
+pub(crate) async fn note_sending(tx: &mut Tx, container: i64, sending: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE container SET sending = ?2 WHERE pk = ?1 AND state = 'intent'",
+        &[container.into(), sending.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// An object that was intended is overdue from that time on.
+pub(crate) async fn give_up_intent(tx: &mut Tx, container: i64, deadline: Timestamp) -> Result<()> {
+    tx.execute(
+        "UPDATE container SET deadline_at = ?2 WHERE pk = ?1 AND state = 'intent'",
+        &[container.into(), deadline.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Condemns objects whose sending is overdue; how many.
+pub(crate) async fn condemn_overdue(tx: &mut Tx, now: Timestamp) -> Result<u64> {
+    tx.execute(
+        "UPDATE container SET state = 'condemned' WHERE state = 'intent' AND deadline_at <= ?1",
+        &[now.into()],
+    )
+    .await
+}
+
+/// Makes a blob of all of some containers, each with its length, in this order.
+pub(crate) async fn chain(tx: &mut Tx, blob: i64, containers: &[(i64, u64)]) -> Result<()> {
+    for (seq, (container, length)) in (0_u32..).zip(containers) {
+        tx.execute(
+            "INSERT INTO extents (blob_pk, seq, container_pk, start, length) VALUES (?1, ?2, ?3, 0, ?4)",
+            &[
+                blob.into(),
+                seq.into(),
+                (*container).into(),
+                as_int(*length).into(),
+            ],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Takes away what a blob is made of, whose bytes are not there.
+pub(crate) async fn unchain(tx: &mut Tx, blob: i64) -> Result<()> {
     leave_containers(tx, blob).await?;
     tx.execute("DELETE FROM extents WHERE blob_pk = ?1", &[blob.into()])
         .await?;
-    insert_file(tx, container, key, size).await?;
-    insert_extent(tx, blob, container, size).await
-}
-
-async fn insert_file(tx: &mut Tx, container: i64, key: &str, size: i64) -> Result<()> {
-    tx.execute(
-        "INSERT INTO container (pk, key, kind, state, bytes, live_bytes) VALUES (?1, ?2, 'file', 'sealed', ?3, ?3)",
-        &[container.into(), key.into(), size.into()],
-    )
-    .await?;
     Ok(())
 }
 
-async fn insert_extent(tx: &mut Tx, blob: i64, container: i64, size: i64) -> Result<()> {
-    tx.execute(
-        "INSERT INTO extents (blob_pk, seq, container_pk, start, length) VALUES (?1, 0, ?2, 0, ?3)",
-        &[blob.into(), container.into(), size.into()],
-    )
-    .await?;
-    Ok(())
+fn as_int(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// A blob of the project with these bytes that can be pointed to: a live one before a condemned one, never one that is
@@ -91,32 +182,31 @@ async fn insert_extent(tx: &mut Tx, blob: i64, container: i64, size: i64) -> Res
 pub(crate) async fn of_content(
     tx: &mut Tx,
     project: i64,
-    digests: &Digests,
+    size: u64,
+    sha256: Sha256Digest,
 ) -> Result<Option<Blob>> {
     tx.first(
         &format!("{SELECT} WHERE project_pk = ?1 AND sha256 = ?2 AND size = ?3 AND state IN ('live', 'condemned')
             ORDER BY state DESC LIMIT 1"),
         &[
             project.into(),
-            digests.sha256.0.as_slice().into(),
-            i64::try_from(digests.size).unwrap_or(i64::MAX).into(),
+            sha256.0.as_slice().into(),
+            as_int(size).into(),
         ],
         blob,
     )
     .await
 }
 
-/// [`of_content`], where a condemned blob comes back to life.
-pub(crate) async fn revive(tx: &mut Tx, project: i64, digests: &Digests) -> Result<Option<Blob>> {
-    let found = of_content(tx, project, digests).await?;
-    if let Some(blob) = &found {
-        tx.execute(
-            "UPDATE blob SET state = 'live', condemned_at = NULL WHERE pk = ?1",
-            &[blob.pk.into()],
+/// Brings a condemned blob back to life; a live one stays as it is. `false` if it is being deleted.
+pub(crate) async fn revive(tx: &mut Tx, blob: i64) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE blob SET state = 'live', condemned_at = NULL WHERE pk = ?1 AND state IN ('live', 'condemned')",
+            &[blob.into()],
         )
         .await?;
-    }
-    Ok(found)
+    Ok(changed == 1)
 }
 
 /// What a blob is made of, in order.
@@ -169,12 +259,16 @@ pub(crate) async fn begin_deleting(
         )
         .await?;
     for blob in &blobs {
-        tx.execute(
-            "UPDATE blob SET state = 'deleting' WHERE pk = ?1",
-            &[(*blob).into()],
-        )
-        .await?;
-        leave_containers(tx, *blob).await?;
+        let changed = tx
+            .execute(
+                "UPDATE blob SET state = 'deleting' WHERE pk = ?1 AND state = 'condemned'",
+                &[(*blob).into()],
+            )
+            .await?;
+        // Otherwise an upload brought it back to life just now.
+        if changed == 1 {
+            leave_containers(tx, *blob).await?;
+        }
     }
     Ok(blobs.len())
 }
@@ -199,16 +293,34 @@ async fn leave_containers(tx: &mut Tx, blob: i64) -> Result<()> {
     Ok(())
 }
 
-/// Keys of condemned containers after a row, in the order of rows.
+/// A container whose bytes nothing needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Condemned {
+    pub(crate) pk: i64,
+    pub(crate) key: String,
+    /// How the bucket names its sending in parts, if that was not completed.
+    pub(crate) sending: Option<String>,
+    /// Whether a row named it once.
+    pub(crate) was_sealed: bool,
+}
+
+/// Condemned containers after a row, in the order of rows.
 pub(crate) async fn condemned_containers(
     tx: &mut Tx,
     last: i64,
     limit: u32,
-) -> Result<Vec<(i64, String)>> {
+) -> Result<Vec<Condemned>> {
     tx.all(
-        "SELECT pk, key FROM container WHERE state = 'condemned' AND pk > ?1 ORDER BY pk LIMIT ?2",
+        "SELECT pk, key, sending, deadline_at FROM container WHERE state = 'condemned' AND pk > ?1 ORDER BY pk LIMIT ?2",
         &[last.into(), limit.into()],
-        |row| Ok((row.int(0)?, row.text(1)?)),
+        |row| {
+            Ok(Condemned {
+                pk: row.int(0)?,
+                key: row.text(1)?,
+                sending: row.text_or_none(2)?,
+                was_sealed: row.int_or_none(3)?.is_none(),
+            })
+        },
     )
     .await
 }
@@ -263,8 +375,7 @@ pub(crate) async fn container_is_known(tx: &mut Tx, key: &str) -> Result<bool> {
 }
 
 fn blob(row: &Row<'_>) -> Result<Blob> {
-    let damaged =
-        || crate::error::Error::internal("read a blob's row", "a digest has the wrong length");
+    let damaged = || Error::internal("read a blob's row", "a digest has the wrong length");
     Ok(Blob {
         pk: row.int(0)?,
         digests: Digests {

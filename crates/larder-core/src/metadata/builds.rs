@@ -4,7 +4,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::metadata::projects::{self, project_at};
 use crate::metadata::{Row, Tx, Value, organizations};
-use crate::model::{Build, BuildId, BuildState, Cursor};
+use crate::model::{Build, BuildId, BuildState, Contents, Cursor};
 
 const COLUMNS: &str = "build.pk, build.id, build.number, build.branch, build.tag, build.revision, build.message,
     build.fork_at, build.state, build.created_at, build.finished_at, build.artifact_count, build.total_bytes,
@@ -18,11 +18,22 @@ pub(crate) struct Conditions {
     pub(crate) projects: Vec<i64>,
     pub(crate) states: Vec<BuildState>,
     pub(crate) branches: Vec<String>,
+    pub(crate) tag: Option<String>,
     pub(crate) revision: Option<String>,
     pub(crate) created_from: Option<Timestamp>,
     pub(crate) created_to: Option<Timestamp>,
     pub(crate) finished_from: Option<Timestamp>,
     pub(crate) before: Option<Cursor>,
+}
+
+/// Artifacts of all builds, and their bytes.
+pub(crate) async fn totals(tx: &mut Tx) -> Result<(i64, i64)> {
+    tx.one(
+        "SELECT CAST(COALESCE(SUM(artifact_count), 0) AS BIGINT), CAST(COALESCE(SUM(total_bytes), 0) AS BIGINT) FROM build",
+        &[],
+        |row| Ok((row.int(0)?, row.int(1)?)),
+    )
+    .await
 }
 
 pub(crate) async fn insert(
@@ -156,15 +167,44 @@ pub(crate) async fn add_to_counts(
     Ok(())
 }
 
+/// Marks a build as deleted, so that another one can have its external id; its bytes, unless it was deleted before.
+pub(crate) async fn delete(tx: &mut Tx, pk: i64, now: Timestamp) -> Result<Option<i64>> {
+    tx.first(
+        "UPDATE build SET deleted_at = ?2, external_id = NULL WHERE pk = ?1 AND deleted_at IS NULL
+         RETURNING total_bytes",
+        &[pk.into(), now.into()],
+        |row| row.int(0),
+    )
+    .await
+}
+
+/// How many builds a project has, with how many artifacts and bytes.
+pub(crate) async fn contents_of_project(tx: &mut Tx, project: i64) -> Result<Contents> {
+    tx.one(
+        "SELECT COUNT(*), CAST(COALESCE(SUM(artifact_count), 0) AS BIGINT),
+            CAST(COALESCE(SUM(total_bytes), 0) AS BIGINT)
+         FROM build WHERE project_pk = ?1 AND deleted_at IS NULL",
+        &[project.into()],
+        |row| {
+            Ok(Contents {
+                builds: row.int(0)?,
+                artifacts: row.int(1)?,
+                bytes: row.int(2)?,
+            })
+        },
+    )
+    .await
+}
+
 /// Bytes of the artifacts of all builds, equal content counted as often as it is kept.
 pub(crate) async fn bytes_in_all(tx: &mut Tx) -> Result<i64> {
-    let sql = "SELECT CAST(COALESCE(SUM(total_bytes), 0) AS BIGINT) FROM build";
+    let sql = "SELECT CAST(COALESCE(SUM(total_bytes), 0) AS BIGINT) FROM project WHERE deleted_at IS NULL";
     tx.one(sql, &[], |row| row.int(0)).await
 }
 
 impl Conditions {
     fn clause(&self) -> (String, Vec<Value>) {
-        let mut parts = Vec::new();
+        let mut parts = vec!["build.deleted_at IS NULL".to_owned()];
         let mut values: Vec<Value> = Vec::new();
         let one_of =
             |column: &str, given: Vec<Value>, parts: &mut Vec<String>, values: &mut Vec<Value>| {
@@ -193,6 +233,8 @@ impl Conditions {
             .map(|branch| Value::from(branch.as_str()))
             .collect();
         one_of("build.branch", branches, &mut parts, &mut values);
+        let tag = self.tag.as_deref().map(Value::from).into_iter().collect();
+        one_of("build.tag", tag, &mut parts, &mut values);
         let revision = self
             .revision
             .as_deref()
@@ -225,7 +267,8 @@ impl Conditions {
 
 fn select() -> String {
     format!(
-        "SELECT {COLUMNS}, {}, {} FROM build JOIN project ON project.pk = build.project_pk {}
+        "SELECT {COLUMNS}, {}, {} FROM build
+         JOIN project ON project.pk = build.project_pk AND project.deleted_at IS NULL {}
          LEFT JOIN account ON account.pk = build.account_pk",
         projects::COLUMNS,
         organizations::COLUMNS,
@@ -234,8 +277,11 @@ fn select() -> String {
 }
 
 async fn one(tx: &mut Tx, condition: &str, values: &[Value]) -> Result<Option<Build>> {
-    tx.first(&format!("{} WHERE {condition}", select()), values, build)
-        .await
+    let sql = format!(
+        "{} WHERE {condition} AND build.deleted_at IS NULL",
+        select()
+    );
+    tx.first(&sql, values, build).await
 }
 
 fn build(row: &Row<'_>) -> Result<Build> {

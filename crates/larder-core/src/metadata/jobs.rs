@@ -2,14 +2,15 @@
 
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::metadata::{Row, Tx, Value};
+use crate::metadata::{Room, Row, Tx, Value, audit};
 use crate::model::{Build, BuildId, BuildState, Job, JobId, JobOutcome, JobState};
 use std::fmt::Write as _;
 
 const SELECT: &str = "SELECT job.pk, job.id, job.build_pk, build.id, build.number, job.name, job.number,
         job.node_index, job.parallelism, job.state, job.exit_status, job.created_at, job.started_at, job.finished_at,
-        job.artifact_count, job.total_bytes, job.heard_at
-    FROM job JOIN build ON build.pk = job.build_pk";
+        job.artifact_count, job.total_bytes, job.heard_at, job.silenced_at
+    FROM job JOIN build ON build.pk = job.build_pk AND build.deleted_at IS NULL
+        JOIN project ON project.pk = job.project_pk AND project.deleted_at IS NULL";
 
 pub(crate) async fn insert(tx: &mut Tx, build: &Build, job: &Job) -> Result<()> {
     tx.execute(
@@ -171,6 +172,14 @@ pub(crate) async fn branches(tx: &mut Tx, project: i64, limit: u32) -> Result<Ve
     .await
 }
 
+/// Takes the numbers of the jobs of a deleted build, which are not given again: lists of jobs by number need not ask whether
+/// the build is still there.
+pub(crate) async fn take_numbers(tx: &mut Tx, build: i64) -> Result<()> {
+    let sql = "UPDATE job SET number = NULL WHERE build_pk = ?1";
+    tx.execute(sql, &[build.into()]).await?;
+    Ok(())
+}
+
 /// Moves a job on, if it is still in the state `from`.
 pub(crate) async fn start(tx: &mut Tx, pk: i64, number: i64, now: Timestamp) -> Result<bool> {
     let changed = tx
@@ -190,16 +199,18 @@ pub(crate) async fn end(
     state: JobState,
     exit_status: Option<i32>,
     now: Timestamp,
+    silenced_at: Option<Timestamp>,
 ) -> Result<bool> {
     let changed = tx
         .execute(
-            "UPDATE job SET state = ?2, exit_status = ?3, finished_at = ?4
+            "UPDATE job SET state = ?2, exit_status = ?3, finished_at = ?4, silenced_at = ?5
              WHERE pk = ?1 AND state IN ('queued', 'running')",
             &[
                 pk.into(),
                 state.word().into(),
                 exit_status.into(),
                 now.into(),
+                silenced_at.into(),
             ],
         )
         .await?;
@@ -231,22 +242,46 @@ pub(crate) async fn settle(tx: &mut Tx, build: i64, name: &str, now: Timestamp) 
     super::builds::set_state(tx, build, state, finished_at).await
 }
 
-/// Notes that a running job was heard of.
+/// Notes that a job was heard of. One that was ended by nothing but its silence, and not long ago, runs again.
 pub(crate) async fn hear(tx: &mut Tx, pk: i64, now: Timestamp) -> Result<()> {
     tx.execute(
         "UPDATE job SET heard_at = ?2 WHERE pk = ?1 AND heard_at < ?2",
         &[pk.into(), now.into()],
     )
     .await?;
+    let revived = tx
+        .first(
+            "UPDATE job SET state = 'running', finished_at = NULL, silenced_at = NULL
+             WHERE pk = ?1 AND silenced_at > ?2 RETURNING build_pk, name, id, project_pk",
+            &[pk.into(), now.plus_ms(-Job::SILENCE_FORGIVEN_MS).into()],
+            |row| Ok((row.int(0)?, row.text(1)?, row.text(2)?, row.int(3)?)),
+        )
+        .await?;
+    if let Some((build, name, id, project)) = revived {
+        tx.lock(Room::Project(project)).await?;
+        settle(tx, build, &name, now).await?;
+        let build = super::builds::by_pk(tx, build).await?;
+        let slug = build.map(|build| build.project.slug());
+        audit::record_own(tx, now, slug.as_ref(), "revive job", &format!("job {id}")).await?;
+    }
     Ok(())
 }
 
 /// Running jobs that were not heard of since `before`.
-pub(crate) async fn unheard(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<Vec<Job>> {
-    let sql = format!(
-        "{SELECT} WHERE job.state = 'running' AND job.heard_at < ?1 ORDER BY job.heard_at LIMIT ?2"
-    );
-    tx.all(&sql, &[before.into(), limit.into()], job).await
+pub(crate) async fn unheard(
+    tx: &mut Tx,
+    before: Timestamp,
+    build: Option<i64>,
+    limit: u32,
+) -> Result<Vec<Job>> {
+    let mut values: Vec<Value> = vec![before.into(), limit.into()];
+    let mut sql = format!("{SELECT} WHERE job.state = 'running' AND job.heard_at < ?1");
+    if let Some(build) = build {
+        values.push(build.into());
+        sql.push_str(" AND job.build_pk = ?3");
+    }
+    sql.push_str(" ORDER BY job.heard_at LIMIT ?2");
+    tx.all(&sql, &values, job).await
 }
 
 fn job(row: &Row<'_>) -> Result<Job> {
@@ -270,5 +305,6 @@ fn job(row: &Row<'_>) -> Result<Job> {
         artifact_count: row.int(14)?,
         total_bytes: row.int(15)?,
         heard_at: row.time(16)?,
+        silenced_at: row.time_or_none(17)?,
     })
 }

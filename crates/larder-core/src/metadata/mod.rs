@@ -12,29 +12,50 @@ pub(crate) mod artifacts;
 pub(crate) mod audit;
 pub(crate) mod blobs;
 pub(crate) mod builds;
+pub(crate) mod folders;
 pub(crate) mod instance;
 pub(crate) mod jobs;
+pub(crate) mod leases;
 pub(crate) mod migrations;
 pub(crate) mod organizations;
+pub(crate) mod parts;
 #[cfg(test)]
 mod plans;
+mod postgres;
 pub(crate) mod projects;
+pub(crate) mod removal;
 pub(crate) mod sessions;
+pub(crate) mod signing_keys;
 pub(crate) mod sqlite;
 mod sqlite_fault;
 pub(crate) mod steps;
+pub(crate) mod test_results;
 pub(crate) mod tokens;
 mod value;
 
 use crate::error::{Error, Result};
+use crate::metadata::postgres::{Postgres, PostgresRow, PostgresTx};
 use crate::metadata::sqlite::{Sqlite, SqliteRow};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Mutex;
 
+pub use postgres::PostgresAddress;
 pub(crate) use value::Value;
 
 /// Numbers taken from the counter at a time, so that most rows need no statement for theirs.
 const NUMBER_BLOCK: i64 = 1_000;
+
+/// The histogram of how long transactions take, in seconds, from their request to their durable commit.
+pub const DATABASE_WRITE_SECONDS: &str = "larder_database_write_seconds";
+
+/// Where the rows of a store are.
+#[derive(Clone, Debug)]
+pub enum DatabaseAddress {
+    /// In a file of this machine, which one process at a time may have open.
+    Sqlite(PathBuf),
+    /// In a PostgreSQL, which any number of servers may share.
+    Postgres(Box<PostgresAddress>),
+}
 
 /// The rows of a store.
 #[derive(Debug)]
@@ -46,6 +67,7 @@ pub(crate) struct Database {
 #[derive(Debug)]
 enum Engine {
     Sqlite(Sqlite),
+    Postgres(Postgres),
 }
 
 /// A transaction in progress.
@@ -55,6 +77,7 @@ pub(crate) struct Tx {
 
 enum TxEngine {
     Sqlite(rusqlite::Connection),
+    Postgres(PostgresTx),
 }
 
 /// A row of an answer, read by position.
@@ -64,15 +87,28 @@ pub(crate) struct Row<'a> {
 
 enum RowEngine<'a> {
     Sqlite(SqliteRow<'a>),
+    Postgres(PostgresRow<'a>),
+}
+
+/// What only one transaction at a time may be at work in.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Room {
+    /// A project with its builds, jobs, artifacts and bytes, by its number.
+    Project(i64),
+    /// Users, organizations, and the names of projects.
+    Names,
 }
 
 /// Reads one row of an answer.
 type Mapping<T> = fn(&Row<'_>) -> Result<T>;
 
 impl Database {
-    /// Opens the embedded database at `path`, makes it when it is not there, and brings its schema up to date.
-    pub(crate) fn open_sqlite(path: &Path) -> Result<Self> {
-        let engine = Engine::Sqlite(Sqlite::open(path)?);
+    /// Opens the database, and brings its schema up to date. The embedded one is made when it is not there.
+    pub(crate) async fn open(address: &DatabaseAddress) -> Result<Self> {
+        let engine = match address {
+            DatabaseAddress::Sqlite(path) => Engine::Sqlite(Sqlite::open(path)?),
+            DatabaseAddress::Postgres(address) => Engine::Postgres(Postgres::open(address).await?),
+        };
         Ok(Self {
             engine,
             numbers: Mutex::new(0..0),
@@ -85,16 +121,34 @@ impl Database {
         T: Send + 'static,
         F: AsyncFn(&mut Tx) -> Result<T> + Send + 'static,
     {
-        match &self.engine {
+        self.write_alone(None, work).await
+    }
+
+    /// Like [`Database::write`], while no other transaction is at work in the room.
+    pub(crate) async fn write_in<T, F>(&self, room: Room, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: AsyncFn(&mut Tx) -> Result<T> + Send + 'static,
+    {
+        self.write_alone(Some(room), work).await
+    }
+
+    async fn write_alone<T, F>(&self, room: Option<Room>, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: AsyncFn(&mut Tx) -> Result<T> + Send + 'static,
+    {
+        let asked = std::time::Instant::now();
+        let written = match &self.engine {
+            // It has one writer in any case.
             Engine::Sqlite(sqlite) => sqlite.write(work).await,
-        }
+            Engine::Postgres(postgres) => postgres.write(room, work).await,
+        };
+        metrics::histogram!(DATABASE_WRITE_SECONDS).record(asked.elapsed().as_secs_f64());
+        written
     }
 
     /// Runs a bounded query on one snapshot of the rows.
-    #[expect(
-        clippy::unused_async,
-        reason = "an engine behind a network awaits here"
-    )]
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -102,6 +156,7 @@ impl Database {
     {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.read(&work),
+            Engine::Postgres(postgres) => postgres.read(work).await,
         }
     }
 
@@ -113,6 +168,7 @@ impl Database {
     {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.scan(work).await,
+            Engine::Postgres(postgres) => postgres.scan(work).await,
         }
     }
 
@@ -162,10 +218,6 @@ impl Database {
     }
 }
 
-#[expect(
-    clippy::unused_async,
-    reason = "an engine behind a network awaits here"
-)]
 impl Tx {
     fn sqlite(connection: rusqlite::Connection) -> Self {
         Self {
@@ -173,16 +225,21 @@ impl Tx {
         }
     }
 
-    fn sqlite_connection(&self) -> &rusqlite::Connection {
-        match &self.engine {
-            TxEngine::Sqlite(connection) => connection,
+    /// Lets no other transaction be at work in the room until this one has ended: [`Database::write_in`] for those that
+    /// learn on the way which room it is. [`Room::Names`] before a project and no two projects, so that nobody waits in a
+    /// circle. The embedded engine has one writer in any case.
+    pub(crate) async fn lock(&mut self, room: Room) -> Result<()> {
+        match &mut self.engine {
+            TxEngine::Sqlite(_) => Ok(()),
+            TxEngine::Postgres(postgres) => postgres.lock(room).await,
         }
     }
 
     /// Runs a statement; the number of rows that it changed.
     pub(crate) async fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64> {
-        match &self.engine {
+        match &mut self.engine {
             TxEngine::Sqlite(connection) => sqlite::execute(connection, sql, values),
+            TxEngine::Postgres(postgres) => postgres.execute(sql, values).await,
         }
     }
 
@@ -193,8 +250,9 @@ impl Tx {
         values: &[Value],
         mapping: Mapping<T>,
     ) -> Result<Vec<T>> {
-        match &self.engine {
+        match &mut self.engine {
             TxEngine::Sqlite(connection) => sqlite::all(connection, sql, values, mapping),
+            TxEngine::Postgres(postgres) => postgres.all(sql, values, mapping).await,
         }
     }
 
@@ -205,8 +263,9 @@ impl Tx {
         values: &[Value],
         mapping: Mapping<T>,
     ) -> Result<Option<T>> {
-        match &self.engine {
+        match &mut self.engine {
             TxEngine::Sqlite(connection) => sqlite::first(connection, sql, values, mapping),
+            TxEngine::Postgres(postgres) => postgres.first(sql, values, mapping).await,
         }
     }
 
@@ -227,6 +286,7 @@ impl Row<'_> {
     pub(crate) fn int(&self, column: usize) -> Result<i64> {
         match &self.engine {
             RowEngine::Sqlite(row) => row.get(column),
+            RowEngine::Postgres(row) => row.number(column)?.ok_or_else(absent),
         }
     }
 
@@ -234,6 +294,7 @@ impl Row<'_> {
     pub(crate) fn int_or_none(&self, column: usize) -> Result<Option<i64>> {
         match &self.engine {
             RowEngine::Sqlite(row) => row.get(column),
+            RowEngine::Postgres(row) => row.number(column),
         }
     }
 
@@ -241,6 +302,7 @@ impl Row<'_> {
     pub(crate) fn text(&self, column: usize) -> Result<String> {
         match &self.engine {
             RowEngine::Sqlite(row) => row.get(column),
+            RowEngine::Postgres(row) => row.get(column),
         }
     }
 
@@ -248,6 +310,7 @@ impl Row<'_> {
     pub(crate) fn text_or_none(&self, column: usize) -> Result<Option<String>> {
         match &self.engine {
             RowEngine::Sqlite(row) => row.get(column),
+            RowEngine::Postgres(row) => row.get(column),
         }
     }
 
@@ -255,6 +318,7 @@ impl Row<'_> {
     pub(crate) fn bytes(&self, column: usize) -> Result<Vec<u8>> {
         match &self.engine {
             RowEngine::Sqlite(row) => row.get(column),
+            RowEngine::Postgres(row) => row.get(column),
         }
     }
 
@@ -262,6 +326,7 @@ impl Row<'_> {
     pub(crate) fn bytes_or_none(&self, column: usize) -> Result<Option<Vec<u8>>> {
         match &self.engine {
             RowEngine::Sqlite(row) => row.get(column),
+            RowEngine::Postgres(row) => row.get(column),
         }
     }
 
@@ -292,16 +357,27 @@ impl Row<'_> {
     }
 }
 
+/// A number that must be there.
+fn absent() -> Error {
+    Error::internal("read a column", "it is empty")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
+
+    async fn open(path: &Path) -> Database {
+        let address = DatabaseAddress::Sqlite(path.to_owned());
+        Database::open(&address).await.unwrap()
+    }
 
     #[tokio::test]
     async fn row_numbers_are_never_given_twice() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("meta.db");
         let first = {
-            let database = Database::open_sqlite(&path).unwrap();
+            let database = open(&path).await;
             let mut seen = std::collections::BTreeSet::new();
             for count in [1, 2, 999, 1, 5_000, 3] {
                 for number in database.numbers(count).await.unwrap() {
@@ -310,15 +386,14 @@ mod tests {
             }
             *seen.last().unwrap()
         };
-        let again = Database::open_sqlite(&path).unwrap();
+        let again = open(&path).await;
         assert!(again.number().await.unwrap() > first);
     }
 
     #[tokio::test]
     async fn a_failed_transaction_leaves_nothing_and_its_neighbours_stay() {
         let folder = tempfile::tempdir().unwrap();
-        let database =
-            std::sync::Arc::new(Database::open_sqlite(&folder.path().join("meta.db")).unwrap());
+        let database = std::sync::Arc::new(open(&folder.path().join("meta.db")).await);
         let insert = |name: &'static str, fail: bool| {
             let database = database.clone();
             async move {
@@ -358,7 +433,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_in_a_transaction_is_an_error_and_not_the_end_of_the_writer() {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::open_sqlite(&folder.path().join("meta.db")).unwrap();
+        let database = open(&folder.path().join("meta.db")).await;
         let panicked = database
             .write(async |_tx| -> Result<()> { panic!("on purpose") })
             .await;

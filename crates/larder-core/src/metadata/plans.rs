@@ -3,10 +3,13 @@
 
 use crate::clock::Timestamp;
 use crate::metadata::artifacts::{AsOf, Conditions, Of};
-use crate::metadata::{Tx, artifacts, blobs, builds, jobs, migrations, projects, steps, tokens};
+use crate::metadata::{
+    Tx, TxEngine, accounts, artifacts, audit, blobs, builds, folders, jobs, migrations, parts,
+    projects, removal, sessions, steps, test_results, tokens,
+};
 use crate::model::{
-    ArtifactId, ArtifactState, BuildId, BuildState, Cursor, JobId, JobOutcome, Offset, ProjectSlug,
-    TokenId,
+    ArtifactId, ArtifactState, AuditFilter, AuditPlace, BuildId, BuildState, Cursor, JobId,
+    JobOutcome, Offset, ProjectSlug, Sha256Digest, TestOutcome, TestPlace, TokenId,
 };
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
@@ -48,7 +51,9 @@ fn open() -> (tempfile::TempDir, Tx) {
 /// Asserts of every statement that ran since the last check that it reads by an index and in order.
 #[track_caller]
 fn check(tx: &Tx, query: &str) {
-    let connection = tx.sqlite_connection();
+    let TxEngine::Sqlite(connection) = &tx.engine else {
+        unreachable!("it was opened above");
+    };
     let seen = SEEN.take();
     assert!(!seen.is_empty(), "{query} ran nothing");
     for sql in seen {
@@ -71,6 +76,13 @@ async fn things_are_found_by_an_index() {
     check(tx, "a project by its slug");
     projects::by_pipeline(tx, "acme", "demo").await.unwrap();
     check(tx, "a project by its pipeline");
+    let place = AuditPlace::parse("7-a").unwrap();
+    for filter in [AuditFilter::default(), some_acts(slug)] {
+        for place in [None, Some(&place)] {
+            audit::before(tx, &filter, place, 10).await.unwrap();
+            check(tx, "the log of acts");
+        }
+    }
     builds::by_id(tx, BuildId::new(NOW)).await.unwrap();
     check(tx, "a build by its id");
     builds::by_number(tx, 1, 2).await.unwrap();
@@ -85,10 +97,45 @@ async fn things_are_found_by_an_index() {
     check(tx, "a token by its name");
     tokens::by_id(tx, TokenId::new(NOW)).await.unwrap();
     check(tx, "a token by its id");
+    sessions::remove_of_account(tx, 1).await.unwrap();
+    accounts::end_links(tx, 1, NOW).await.unwrap();
+    check(tx, "what ends with a user");
     steps::of_job(tx, 1).await.unwrap();
     check(tx, "the steps of a job");
     steps::output(tx, 1, 0, 4).await.unwrap();
     check(tx, "the output of a step");
+}
+
+fn some_acts(project: ProjectSlug) -> AuditFilter {
+    AuditFilter {
+        since: Some(NOW),
+        user: Some("ada".to_owned()),
+        act: Some("download".to_owned()),
+        project: Some(project),
+    }
+}
+
+#[tokio::test]
+async fn test_results_come_in_order_and_are_not_counted_one_by_one() {
+    let (_folder, tx) = &mut open();
+    let outcome = TestOutcome::Success;
+    let place = TestPlace {
+        outcome,
+        report: 3,
+        seq: 4,
+    };
+    for place in [None, Some(place)] {
+        test_results::after(tx, 1, outcome, place, 100)
+            .await
+            .unwrap();
+        check(tx, "test results after a place");
+    }
+    test_results::count(tx, 1).await.unwrap();
+    check(tx, "how many test results a job has");
+    test_results::count_of_report(tx, 1, 3).await.unwrap();
+    check(tx, "how many test results a report has");
+    test_results::delete_report(tx, 1, 3).await.unwrap();
+    check(tx, "the test results of a report");
 }
 
 #[tokio::test]
@@ -181,7 +228,7 @@ async fn the_newest_builds_and_jobs_of_a_project_come_in_order() {
 #[tokio::test]
 async fn the_sweeper_reads_only_what_is_due() {
     let (_folder, tx) = &mut open();
-    jobs::unheard(tx, NOW, 10).await.unwrap();
+    jobs::unheard(tx, NOW, None, 10).await.unwrap();
     check(tx, "jobs unheard of");
     artifacts::fail_overdue(tx, NOW).await.unwrap();
     check(tx, "uploads that are overdue");
@@ -191,4 +238,39 @@ async fn the_sweeper_reads_only_what_is_due() {
     check(tx, "condemned containers");
     blobs::container_is_known(tx, "key").await.unwrap();
     check(tx, "a container by its key");
+    blobs::condemn_overdue(tx, NOW).await.unwrap();
+    check(tx, "objects whose sending is overdue");
+    removal::build_to_remove(tx).await.unwrap();
+    check(tx, "builds that are deleted");
+    removal::project_to_empty(tx).await.unwrap();
+    check(tx, "projects that are deleted");
+    removal::remove_some_of_build(tx, 1, 10, NOW).await.unwrap();
+    check(tx, "what is below a deleted build");
+    artifacts::due(tx, AS_OF, 1, 10).await.unwrap();
+    check(tx, "artifacts of a project that are past their retention");
+}
+
+#[tokio::test]
+async fn uploads_and_folders_are_found_by_an_index() {
+    let (_folder, tx) = &mut open();
+    let sha256 = Sha256Digest([7; 32]);
+    artifacts::awaiting_parts(tx, AS_OF, 1, "a", 2, sha256)
+        .await
+        .unwrap();
+    check(tx, "an upload that was begun");
+    artifacts::awaited_of_job(tx, 1).await.unwrap();
+    check(tx, "how many uploads are open");
+    artifacts::hurry(tx, 1, NOW).await.unwrap();
+    check(tx, "uploads of a job that ends");
+    parts::from(tx, 1, 2).await.unwrap();
+    parts::held(tx, 1).await.unwrap();
+    check(tx, "parts of an upload");
+    parts::free(tx, 1).await.unwrap();
+    parts::free_one(tx, 1, 2).await.unwrap();
+    check(tx, "parts that are given up");
+    folders::list(tx, Of::Job(1), 10).await.unwrap();
+    folders::list(tx, Of::Build(1), 10).await.unwrap();
+    check(tx, "empty folders");
+    folders::count(tx, 1).await.unwrap();
+    check(tx, "how many empty folders");
 }

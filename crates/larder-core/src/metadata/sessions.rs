@@ -91,6 +91,12 @@ pub(crate) async fn remove(tx: &mut Tx, secret: &[u8]) -> Result<Option<i64>> {
     tx.first(sql, &[secret.into()], |row| row.int(0)).await
 }
 
+/// Ends all sessions of a user; how many.
+pub(crate) async fn remove_of_account(tx: &mut Tx, account: i64) -> Result<u64> {
+    let sql = "DELETE FROM session WHERE account_pk = ?1";
+    tx.execute(sql, &[account.into()]).await
+}
+
 /// Forgets sessions that are over.
 pub(crate) async fn remove_ended(
     tx: &mut Tx,

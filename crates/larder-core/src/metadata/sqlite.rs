@@ -139,7 +139,9 @@ impl Readers {
         execute(&connection, "BEGIN", &[])?;
         let mut tx = Tx::sqlite(connection);
         let result = run_to_end(work, &mut tx);
-        let TxEngine::Sqlite(connection) = tx.engine;
+        let TxEngine::Sqlite(connection) = tx.engine else {
+            unreachable!("it was made a few lines above");
+        };
         execute(&connection, "COMMIT", &[])?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < READERS_MAX {
@@ -211,6 +213,14 @@ fn run_to_end<T>(work: &impl AsyncFn(&mut Tx) -> Result<T>, tx: &mut Tx) -> Resu
     }
 }
 
+/// The connection of a transaction of this engine.
+fn connection_of(tx: &Tx) -> &Connection {
+    match &tx.engine {
+        TxEngine::Sqlite(connection) => connection,
+        TxEngine::Postgres(_) => unreachable!("this engine makes its own"),
+    }
+}
+
 fn write_groups(connection: Connection, queue: &Receiver<Work>) {
     let mut tx = Tx::sqlite(connection);
     while let Ok(first) = queue.recv() {
@@ -225,7 +235,7 @@ fn write_groups(connection: Connection, queue: &Receiver<Work>) {
 }
 
 fn write_group(tx: &mut Tx, group: Vec<Work>) {
-    let mut broken = execute(tx.sqlite_connection(), "BEGIN IMMEDIATE", &[]).err();
+    let mut broken = execute(connection_of(tx), "BEGIN IMMEDIATE", &[]).err();
     let mut answers = Vec::with_capacity(group.len());
     for work in group {
         let outcome = if broken.is_some() {
@@ -241,8 +251,8 @@ fn write_group(tx: &mut Tx, group: Vec<Work>) {
         None => commit(tx),
         Some(error) => Err(error),
     };
-    if committed.is_err() && !tx.sqlite_connection().is_autocommit() {
-        let _ = tx.sqlite_connection().execute_batch("ROLLBACK");
+    if committed.is_err() && !connection_of(tx).is_autocommit() {
+        let _ = connection_of(tx).execute_batch("ROLLBACK");
     }
     let fault = committed.err();
     for answer in answers {
@@ -257,7 +267,7 @@ fn write_group(tx: &mut Tx, group: Vec<Work>) {
 /// Commits with a sync. After a failed write or sync nobody knows what is on the disk: rows could come back at the next
 /// start whose bytes were given up meanwhile. So the process ends, answers nobody, and the next start finds out.
 fn commit(tx: &Tx) -> Result<()> {
-    match execute(tx.sqlite_connection(), "COMMIT", &[]) {
+    match execute(connection_of(tx), "COMMIT", &[]) {
         Err(error @ Error::Internal { .. }) => {
             tracing::error!(%error, "commit; the process ends so that its next start finds what is durable");
             std::process::exit(UNKNOWN_COMMIT);
@@ -268,11 +278,11 @@ fn commit(tx: &Tx) -> Result<()> {
 
 /// Runs one transaction of the group; the fault is one that ended the whole group.
 fn run_in_savepoint(work: Work, tx: &mut Tx) -> (Outcome, Option<Error>) {
-    if let Err(error) = execute(tx.sqlite_connection(), "SAVEPOINT work", &[]) {
+    if let Err(error) = execute(connection_of(tx), "SAVEPOINT work", &[]) {
         return (work(None), Some(error));
     }
     let outcome = work(Some(tx));
-    let connection = tx.sqlite_connection();
+    let connection = connection_of(tx);
     // A full disk makes SQLite roll back everything by itself.
     if connection.is_autocommit() {
         return (outcome, Some(Error::StorageFull));

@@ -14,6 +14,8 @@ pub(crate) struct TokenRow {
     pub(crate) job: Option<JobOfToken>,
     pub(crate) revoked_at: Option<Timestamp>,
     pub(crate) used_at: Option<Timestamp>,
+    /// When the build or project was deleted to which it is tied.
+    pub(crate) deleted_at: Option<Timestamp>,
 }
 
 /// The job that a token speaks for.
@@ -39,8 +41,9 @@ pub(crate) struct NewToken {
 
 const SELECT: &str = "SELECT token.pk, token.id, token.description, token.scopes, token.created_at, token.expires_at,
         token.secret, token.account_pk, token.project_pk, token.revoked_at, token.used_at,
-        job.pk, job.build_pk, job.project_pk, job.finished_at
-    FROM token LEFT JOIN job ON job.pk = token.job_pk";
+        job.pk, job.build_pk, job.project_pk, job.finished_at, COALESCE(build.deleted_at, project.deleted_at)
+    FROM token LEFT JOIN job ON job.pk = token.job_pk LEFT JOIN build ON build.pk = job.build_pk
+        LEFT JOIN project ON project.pk = COALESCE(token.project_pk, job.project_pk)";
 
 pub(crate) async fn insert(tx: &mut Tx, token: &NewToken) -> Result<()> {
     tx.execute(
@@ -140,6 +143,7 @@ fn token(row: &Row<'_>) -> Result<TokenRow> {
         project_pk: row.int_or_none(8)?,
         revoked_at: row.time_or_none(9)?,
         used_at: row.time_or_none(10)?,
+        deleted_at: row.time_or_none(15)?,
         job,
     })
 }

@@ -1,7 +1,9 @@
 //! An artifact: a kept file of a job.
 
 use crate::clock::Timestamp;
-use crate::model::{ArtifactId, ArtifactPath, BuildId, Cursor, JobId, Sha1Digest, Sha256Digest};
+use crate::model::{
+    ArtifactId, ArtifactPath, BuildId, Cursor, FileMode, JobId, Sha1Digest, Sha256Digest,
+};
 
 /// A kept file.
 #[derive(Clone, Debug)]
@@ -44,6 +46,10 @@ pub struct Artifact {
     pub created_at: Timestamp,
     /// When its bytes were complete and durable.
     pub finished_at: Option<Timestamp>,
+    /// Permission bits, if the uploader sent them.
+    pub mode: Option<FileMode>,
+    /// Bytes of every part but the last, if it comes in parts.
+    pub(crate) part_bytes: Option<u64>,
     pub(crate) blob_pk: Option<i64>,
 }
 
@@ -116,6 +122,8 @@ pub struct NewArtifact {
     pub sha1: Option<Sha1Digest>,
     /// SHA-256 that the bytes must have.
     pub sha256: Option<Sha256Digest>,
+    /// Permission bits.
+    pub mode: Option<FileMode>,
 }
 
 impl NewArtifact {
@@ -129,6 +137,7 @@ impl NewArtifact {
             size: None,
             sha1: None,
             sha256: None,
+            mode: None,
         }
     }
 }

@@ -33,10 +33,23 @@ pub struct Job {
     /// When it ended.
     pub finished_at: Option<Timestamp>,
     pub(crate) heard_at: Timestamp,
+    /// When it was ended by nothing but its silence.
+    pub(crate) silenced_at: Option<Timestamp>,
     /// Finished artifacts.
     pub artifact_count: i64,
     /// Their bytes.
     pub total_bytes: i64,
+}
+
+impl Job {
+    /// For so long after a job was ended by its silence a word from it takes that back: as long as its token lives.
+    pub(crate) const SILENCE_FORGIVEN_MS: i64 = 10 * 60 * 1000;
+
+    /// Whether it runs, or will once it is heard of.
+    pub(crate) fn runs(&self, now: Timestamp) -> bool {
+        let forgiven = |at: Timestamp| now < at.plus_ms(Self::SILENCE_FORGIVEN_MS);
+        self.state == JobState::Running || self.silenced_at.is_some_and(forgiven)
+    }
 }
 
 /// `Queued → Running → Passed | Failed | Canceled | TimedOut`.

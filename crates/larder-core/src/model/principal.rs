@@ -15,6 +15,8 @@ pub struct User {
     pub admin: bool,
     /// When the account was made.
     pub created_at: Timestamp,
+    /// Since when nothing lets the user in.
+    pub disabled_at: Option<Timestamp>,
 }
 
 /// Who asks. Every use case is given one and asks `authorize` about it.
@@ -37,6 +39,8 @@ pub struct UserPrincipal {
     pub user: User,
     /// The user's roles.
     pub grants: Vec<Grant>,
+    /// The role that the user has on every project, besides.
+    pub(crate) everywhere: Option<Role>,
     /// What speaks for the user.
     pub credential: Credential,
     /// The only project that the token reaches; `None` for all of the user's.
@@ -50,6 +54,8 @@ pub enum Credential {
     Token(TokenFacts),
     /// A browser in which the user signed in: it carries every scope.
     Session(SessionId),
+    /// A trusted proxy in which the user signed in: it carries every scope.
+    Proxy,
 }
 
 impl UserPrincipal {
@@ -62,7 +68,7 @@ impl UserPrincipal {
     pub fn has_scope(&self, scope: Scope) -> bool {
         match &self.credential {
             Credential::Token(token) => token.scopes.allow(scope),
-            Credential::Session(_) => true,
+            Credential::Session(_) | Credential::Proxy => true,
         }
     }
 
@@ -138,7 +144,7 @@ impl Principal {
         match self {
             Self::User(user) => match &user.credential {
                 Credential::Token(token) => Some(token),
-                Credential::Session(_) => None,
+                Credential::Session(_) | Credential::Proxy => None,
             },
             Self::Job(job) => Some(&job.token),
             Self::Operator | Self::Anonymous => None,
@@ -149,7 +155,13 @@ impl Principal {
     pub fn session(&self) -> Option<SessionId> {
         match &self.user()?.credential {
             Credential::Session(id) => Some(*id),
-            Credential::Token(_) => None,
+            Credential::Token(_) | Credential::Proxy => None,
         }
+    }
+
+    /// Whether a trusted proxy speaks for the user.
+    pub fn is_vouched_for(&self) -> bool {
+        let user = self.user();
+        user.is_some_and(|user| matches!(user.credential, Credential::Proxy))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::model::{OrganizationId, ProjectId};
+use crate::model::{OrganizationId, ProjectId, SpaceLimit};
 use std::num::NonZeroU32;
 
 /// Where a project's code lives.
@@ -220,6 +220,10 @@ pub struct Project {
     pub public_at: Option<Timestamp>,
     /// How long its finished artifacts are kept.
     pub retention: Retention,
+    /// How many bytes it may keep.
+    pub space_limit: SpaceLimit,
+    /// How many bytes its builds keep.
+    pub total_bytes: i64,
     /// When it was made.
     pub created_at: Timestamp,
 }

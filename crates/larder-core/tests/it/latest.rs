@@ -37,7 +37,7 @@ async fn latest(
 
 #[tokio::test]
 async fn the_latest_job_is_the_one_with_the_greatest_number_that_matches() {
-    let store = TestStore::open();
+    let store = TestStore::open().await;
     let on = |branch: &str, fork| NewBuild {
         branch: Some(branch.into()),
         fork,

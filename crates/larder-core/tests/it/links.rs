@@ -6,7 +6,7 @@ use larder_core::{DeletingScope, Error};
 
 #[tokio::test]
 async fn a_link_is_good_for_a_minute() {
-    let store = TestStore::open();
+    let store = TestStore::open().await;
     let job = store.job().await;
     let artifact = store.keep(&job, "a", b"hello").await.unwrap().artifact;
     let link = store
@@ -24,7 +24,7 @@ async fn a_link_is_good_for_a_minute() {
 
 #[tokio::test]
 async fn a_link_dies_with_its_artifact() {
-    let store = TestStore::open();
+    let store = TestStore::open().await;
     let job = store.job().await;
     let artifact = store.keep(&job, "a", b"hello").await.unwrap().artifact;
     let artifacts = &store.larder.artifacts;
@@ -41,7 +41,7 @@ async fn a_link_dies_with_its_artifact() {
 
 #[tokio::test]
 async fn a_link_dies_with_the_token_that_asked_for_it() {
-    let store = TestStore::open();
+    let store = TestStore::open().await;
     let job = store.job().await;
     let artifact = store.keep(&job, "a", b"hello").await.unwrap().artifact;
     let token = store.user("ada", false).await;

@@ -4,9 +4,16 @@
 
 mod audit;
 mod damage;
+mod deletion;
 mod jobs;
 mod keeping;
 mod latest;
 mod links;
+mod proxied;
 mod retention;
+mod space;
+#[expect(dead_code, reason = "the tests of the server look at more")]
+mod stores;
 mod support;
+mod uploads;
+mod users;

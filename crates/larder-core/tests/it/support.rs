@@ -1,11 +1,14 @@
 //! A store in a folder that goes with it.
 
+use crate::stores::Beside;
 use futures_util::StreamExt as _;
 use larder_core::clock::{Clock, Timestamp};
 use larder_core::model::{
     Artifact, ArtifactPath, Job, NewArtifact, NewBuild, NewJob, Principal, ProjectSlug, Scopes,
 };
-use larder_core::{Announced, Error, Incoming, Kept, Larder, NewTokenRequest, Settings};
+use larder_core::{
+    Announced, DatabaseAddress, Error, Incoming, Kept, Larder, NewTokenRequest, Settings,
+};
 
 pub(crate) const OPERATOR: &Principal = &Principal::Operator;
 
@@ -13,36 +16,52 @@ pub(crate) struct TestStore {
     pub(crate) larder: Larder,
     pub(crate) clock: Clock,
     pub(crate) folder: tempfile::TempDir,
+    /// The store beside the larder's back.
+    pub(crate) beside: Beside,
 }
 
 impl TestStore {
-    pub(crate) fn open() -> Self {
-        Self::open_with(|_| ())
+    pub(crate) async fn open() -> Self {
+        Self::open_with(|_| ()).await
     }
 
-    pub(crate) fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(Timestamp(1_800_000_000_000));
         let mut settings = Settings::in_folder(folder.path());
         change(&mut settings);
-        let larder = Larder::open(settings, clock.clone()).unwrap();
+        let beside = Beside::place(&mut settings).await;
+        let larder = Larder::open(settings, clock.clone()).await.unwrap();
         Self {
             larder,
             clock,
             folder,
+            beside,
         }
     }
 
     /// Closes the store and opens it again, with its default settings, at another time.
-    pub(crate) fn reopen_at(self, now: Timestamp) -> Self {
-        let Self { larder, folder, .. } = self;
+    pub(crate) async fn reopen_at(self, now: Timestamp) -> Self {
+        let Self {
+            larder,
+            folder,
+            beside,
+            ..
+        } = self;
+        let settings = Settings {
+            database: larder.settings().database.clone(),
+            blobs: larder.settings().blobs.clone(),
+            signing: larder.settings().signing.clone(),
+            ..Settings::in_folder(folder.path())
+        };
         drop(larder);
         let clock = Clock::manual(now);
-        let larder = Larder::open(Settings::in_folder(folder.path()), clock.clone()).unwrap();
+        let larder = Larder::open(settings, clock.clone()).await.unwrap();
         Self {
             larder,
             clock,
             folder,
+            beside,
         }
     }
 
@@ -118,18 +137,29 @@ impl TestStore {
             .secret
     }
 
-    /// The rows, beside the larder's back.
-    pub(crate) fn rows(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.folder.path().join("meta.db")).unwrap()
-    }
-
     /// Files of blobs on the disk.
     pub(crate) fn blob_files(&self) -> Vec<std::path::PathBuf> {
-        let folders = std::fs::read_dir(self.folder.path().join("blobs")).unwrap();
-        folders
-            .flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap())
-            .map(|file| file.unwrap().path())
-            .collect()
+        self.beside.blob_files().unwrap()
+    }
+
+    /// How many files or objects hold bytes that rows name.
+    pub(crate) async fn blob_count(&self) -> usize {
+        if self.has_files() {
+            return self.blob_files().len();
+        }
+        let sql = "SELECT COUNT(*) FROM container WHERE state <> 'intent'";
+        usize::try_from(self.beside.number(sql).await).unwrap()
+    }
+
+    /// Whether rows and bytes are files of this machine.
+    pub(crate) fn is_embedded(&self) -> bool {
+        let database = &self.larder.settings().database;
+        self.has_files() && matches!(database, DatabaseAddress::Sqlite(_))
+    }
+
+    /// Whether bytes are files, which a test can look at and harm.
+    pub(crate) fn has_files(&self) -> bool {
+        self.beside.blob_files().is_some()
     }
 }
 
