@@ -8,6 +8,7 @@ mod check;
 mod documents;
 mod keys;
 mod layers;
+mod sign_in;
 mod urls;
 mod values;
 
@@ -18,8 +19,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use documents::{configuration_page, example_file};
+pub use sign_in::{GroupRule, ProxyHeader, SignInConfig, SignOutUrl};
 pub use urls::{BaseUrl, ContentUrl, HostPattern, JobHost};
-pub use values::{BlobsUrl, DatabaseUrl, LogFormat, LogLevel, Secret, ServeHtml};
+pub use values::{BlobsUrl, DatabaseUrl, LogFormat, LogLevel, Redirect, Seal, Secret, ServeHtml};
 
 use crate::listener::{AddressRange, Options, Patience, Tls, TlsError, TrustedProxies};
 use layers::Layers;
@@ -44,6 +46,8 @@ pub struct Config {
     pub serve_html: ServeHtml,
     /// Whether announcing a build makes an unknown project.
     pub auto_create_projects: bool,
+    /// Sign-in by a proxy's header.
+    pub sign_in: SignInConfig,
     /// Certificate and key.
     pub tls: TlsFiles,
     /// The listener for numbers.
@@ -56,6 +60,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Where the bytes are.
     pub blobs: BlobsConfig,
+    /// The keys that sign links.
+    pub keys: KeysConfig,
     /// When things end by themselves.
     pub retention: RetentionConfig,
 }
@@ -94,6 +100,8 @@ pub struct LogConfig {
 pub struct Limits {
     /// The largest file that is kept, in bytes.
     pub max_file_bytes: u64,
+    /// All bytes that a project may keep that says nothing else itself; 0 for no limit.
+    pub max_project_bytes: u64,
     /// So many connections are open at once.
     pub max_connections: u64,
     /// From a head's first byte to its last, in seconds.
@@ -111,15 +119,17 @@ pub struct Limits {
 }
 
 /// `[database]`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseConfig {
     /// A file in [`Config::data`] when not set.
     pub url: Option<DatabaseUrl>,
+    /// Connections to PostgreSQL at most.
+    pub connections: u64,
 }
 
 /// `[blobs]`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BlobsConfig {
     /// A directory in [`Config::data`] when not set.
@@ -127,11 +137,21 @@ pub struct BlobsConfig {
     /// The S3 service, when it is not Amazon's.
     pub endpoint: Option<BaseUrl>,
     /// The S3 region.
-    pub region: Option<String>,
+    pub region: String,
     /// The S3 access key's name.
     pub access_key: Option<Secret>,
     /// The S3 access key.
     pub secret_key: Option<Secret>,
+    /// Whether downloads may be sent to the bucket.
+    pub redirect: Redirect,
+}
+
+/// `[keys]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeysConfig {
+    /// Seals the keys in the database; without it they are in a file of [`Config::data`].
+    pub seal: Option<Seal>,
 }
 
 /// `[retention]`
@@ -206,6 +226,11 @@ impl Config {
         Ok(config)
     }
 
+    /// The variables of the environment that are read, one for each key.
+    pub fn variables() -> Vec<String> {
+        keys::KEYS.iter().map(keys::Key::variable).collect()
+    }
+
     /// How the main listener treats its connections; reads the certificate and key.
     pub fn listener_options(&self) -> Result<Options, TlsError> {
         let tls = match (&self.tls.cert, &self.tls.key) {
@@ -245,13 +270,37 @@ impl Default for Config {
             allow_plaintext: false,
             serve_html: ServeHtml::Render,
             auto_create_projects: false,
+            sign_in: SignInConfig::default(),
             tls: TlsFiles::default(),
             metrics: MetricsConfig::default(),
             log: LogConfig::default(),
             limits: Limits::default(),
             database: DatabaseConfig::default(),
             blobs: BlobsConfig::default(),
+            keys: KeysConfig::default(),
             retention: RetentionConfig::default(),
+        }
+    }
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            connections: 16,
+        }
+    }
+}
+
+impl Default for BlobsConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            endpoint: None,
+            region: "us-east-1".to_owned(),
+            access_key: None,
+            secret_key: None,
+            redirect: Redirect::Never,
         }
     }
 }
@@ -269,6 +318,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_file_bytes: 3_000_000_000,
+            max_project_bytes: 0,
             max_connections: 4096,
             header_timeout_s: 10,
             body_idle_timeout_s: 30,

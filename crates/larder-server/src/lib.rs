@@ -1,7 +1,8 @@
 //! The HTTP front and every API that the larder speaks.
 //!
 //! ```text
-//! server             opens the store, listens, drains
+//! server             listens, drains
+//! store              the store that the settings name
 //! background         what a server does by itself
 //! app                what every handler is given; all routes
 //! api/*, web         one folder for each API: the same files in each, strangers to each other
@@ -25,6 +26,8 @@ pub mod lock;
 pub mod log;
 pub mod metrics;
 mod server;
+mod store;
 mod web;
 
-pub use server::{Server, open_store, store_exists};
+pub use server::Server;
+pub use store::{is_shared, open_store, store_exists};

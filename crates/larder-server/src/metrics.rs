@@ -14,29 +14,24 @@ use http::header;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
-/// Requests answered, by `method`, `route` and `status`.
-pub const REQUESTS: &str = "larder_requests_total";
-/// How long answers took, from the head to the last byte, in seconds, by `route`.
-pub const REQUEST_SECONDS: &str = "larder_request_seconds";
-/// Requests that were refused before they reached a route, by `status`.
-pub const REFUSED: &str = "larder_refused_requests_total";
-/// Bytes read from clients, heads included, TLS not.
-pub const RECEIVED_BYTES: &str = "larder_received_bytes_total";
-/// Bytes written to clients, heads included, TLS not.
-pub const SENT_BYTES: &str = "larder_sent_bytes_total";
-/// Open connections.
-pub const CONNECTIONS: &str = "larder_connections";
-/// Finished uploads, by `outcome`: `kept`, `refused` or `broken`.
-pub const UPLOADS: &str = "larder_uploads_total";
-/// Reads that found other bytes in the store than were kept, and were cut off.
-pub const DAMAGED_READS: &str = "larder_damaged_reads_total";
+mod process;
+mod table;
 
-/// 1 while the brake holds, so that nothing expires before an operator has looked; otherwise 0.
-pub const RETENTION_HELD: &str = "larder_retention_held";
+pub use table::{
+    ARTIFACT_BYTES, ARTIFACTS, BLOB_BYTES, BLOBS, BUILD_INFO, CONNECTIONS, DAMAGED_READS,
+    DATABASE_WRITE_SECONDS, INVALID_TOKENS, JOBS_TIMED_OUT, Kind, LOST_DOWNLOADS, MAX_FDS, METRICS,
+    Metric, OPEN_FDS, RECEIVED_BYTES, REFUSED, REQUEST_SECONDS, REQUESTS, RESIDENT_BYTES,
+    RETENTION_HELD, SENT_BYTES, SIGN_IN_FAILURES, STORE_ERRORS, SWEEPS_FAILED, SWEPT, SWEPT_AT,
+    UPLOADS, UPLOADS_IN_FLIGHT, metrics_page,
+};
 
 /// From a millisecond to the five minutes of a large file.
 const SECONDS_BUCKETS: [f64; 12] = [
     0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0,
+];
+/// From a commit on a fast disk to the five seconds after which a statement gives up, and more.
+const WRITE_BUCKETS: [f64; 11] = [
+    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0,
 ];
 /// Histograms gather samples between two renderings; so often they are folded even when nobody asks.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -55,6 +50,8 @@ impl Metrics {
             // Somebody else's recorder may be installed already (in a test); then ours stays empty.
             let _ = metrics::set_global_recorder(recorder);
             describe();
+            metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+            metrics::gauge!(SWEPT_AT).set(0.0);
             handle
         });
         Self(handle.clone())
@@ -62,6 +59,7 @@ impl Metrics {
 
     /// All numbers now.
     pub fn render(&self) -> String {
+        process::measure();
         self.0.render()
     }
 
@@ -94,37 +92,29 @@ async fn page(State(metrics): State<Metrics>) -> impl IntoResponse {
 }
 
 fn builder() -> PrometheusBuilder {
-    let seconds = Matcher::Full(REQUEST_SECONDS.to_owned());
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(seconds, &SECONDS_BUCKETS)
-        .expect("the list of buckets is not empty")
+    let buckets = |builder: PrometheusBuilder, name: &str, buckets: &[f64]| {
+        builder
+            .set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)
+            .expect("the list of buckets is not empty")
+    };
+    let builder = buckets(PrometheusBuilder::new(), REQUEST_SECONDS, &SECONDS_BUCKETS);
+    buckets(builder, DATABASE_WRITE_SECONDS, &WRITE_BUCKETS)
 }
 
 fn describe() {
-    metrics::describe_counter!(REQUESTS, "Requests answered.");
-    metrics::describe_histogram!(
-        REQUEST_SECONDS,
-        metrics::Unit::Seconds,
-        "Time from the head to the last byte."
-    );
-    metrics::describe_counter!(REFUSED, "Requests refused before they reached a route.");
-    metrics::describe_counter!(
-        RECEIVED_BYTES,
-        metrics::Unit::Bytes,
-        "Bytes read from clients."
-    );
-    metrics::describe_counter!(
-        SENT_BYTES,
-        metrics::Unit::Bytes,
-        "Bytes written to clients."
-    );
-    metrics::describe_gauge!(CONNECTIONS, "Open connections.");
-    metrics::describe_counter!(UPLOADS, "Finished uploads.");
-    metrics::describe_counter!(DAMAGED_READS, "Reads that found damaged bytes.");
-    metrics::describe_gauge!(
-        RETENTION_HELD,
-        "1 while nothing expires before an operator has looked."
-    );
+    for Metric {
+        name,
+        kind,
+        meaning,
+        ..
+    } in METRICS
+    {
+        match kind {
+            Kind::Counter => metrics::describe_counter!(*name, *meaning),
+            Kind::Gauge => metrics::describe_gauge!(*name, *meaning),
+            Kind::Histogram => metrics::describe_histogram!(*name, *meaning),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -138,6 +128,8 @@ mod tests {
         metrics::with_local_recorder(&recorder, || {
             metrics::counter!(REQUESTS, "route" => "/healthz", "status" => "200").increment(2);
             metrics::histogram!(REQUEST_SECONDS, "route" => "/healthz").record(0.02);
+            metrics::histogram!(DATABASE_WRITE_SECONDS).record(0.002);
+            process::measure();
         });
         let page = handle.render();
         assert!(
@@ -148,5 +140,26 @@ mod tests {
             page.contains("larder_request_seconds_bucket{route=\"/healthz\",le=\"0.05\"} 1"),
             "{page}"
         );
+        assert!(
+            page.contains("larder_database_write_seconds_bucket{le=\"0.0025\"} 1"),
+            "{page}"
+        );
+        for name in [RESIDENT_BYTES, OPEN_FDS, MAX_FDS] {
+            let line = page.lines().find(|line| line.starts_with(name));
+            let value: f64 = line.unwrap().rsplit_once(' ').unwrap().1.parse().unwrap();
+            assert!(value > 1.0, "{name}: {value}");
+        }
+    }
+
+    /// A name that is not in the table is in no documentation and in no alert.
+    #[test]
+    fn every_name_is_in_the_table_once() {
+        let source = include_str!("metrics/table.rs");
+        let names = source.split('"').skip(1).step_by(2);
+        let is_name = |name: &&str| name.starts_with("larder_") || name.starts_with("process_");
+        for name in names.filter(is_name) {
+            let rows = METRICS.iter().filter(|metric| metric.name == name);
+            assert_eq!(rows.count(), 1, "{name}");
+        }
     }
 }

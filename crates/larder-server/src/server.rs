@@ -2,18 +2,18 @@
 
 use crate::admin::AdminSocket;
 use crate::background;
-use crate::config::{BlobsUrl, Config, DatabaseUrl};
+use crate::config::Config;
 use crate::http::hosts::Hosts;
 use crate::http::invalid_tokens::{InvalidTokens, Limiter};
 use crate::http::state::{App, AppSettings};
 use crate::listener::{Listener, Options, Tls};
 use crate::lock::StoreLock;
 use crate::metrics::Metrics;
-use anyhow::{Context as _, Result, bail};
+use crate::store::open_store;
+use anyhow::{Context as _, Result};
 use axum::Router;
-use larder_core::clock::Clock;
+use larder_core::Larder;
 use larder_core::model::Principal;
-use larder_core::{Larder, Settings};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,7 @@ pub struct Server {
     larder: Larder,
     listener: Listener,
     metrics_listener: Option<Listener>,
+    app: App,
     router: Router,
     more: Vec<(Listener, Router)>,
     address: String,
@@ -42,7 +43,7 @@ impl Server {
         // Before anything is made: wrong settings leave nothing behind.
         let mut options = config.listener_options()?;
         let lock = StoreLock::require(&config.data)?;
-        let larder = open_store(&config)?;
+        let larder = open_store(&config).await?;
         let admin = AdminSocket::listen(lock.name_socket()?, larder.clone())?;
         options.tls = tls.or(options.tls);
         let listener = Listener::bind(config.listen, options)
@@ -57,13 +58,15 @@ impl Server {
             None => None,
         };
         let address = format!("{}://{}", listener.scheme(), listener.local_addr()?);
-        let (router, public_url) = router(&config, &larder, &listener, &address)?;
+        let (app, router) = router(&config, &larder, &listener, &address)?;
+        let public_url = app.public_url().to_owned();
         lock.name_url(&public_url)?;
         Ok(Self {
             config,
             larder,
             listener,
             metrics_listener,
+            app,
             router,
             more: Vec::new(),
             address,
@@ -98,7 +101,7 @@ impl Server {
             .await
             .context("listen with TLS")?;
         let address = format!("https://{}", listener.local_addr()?);
-        let (router, _) = router(&self.config, &self.larder, &listener, &address)?;
+        let (_, router) = router(&self.config, &self.larder, &listener, &address)?;
         self.more.push((listener, router));
         Ok(address)
     }
@@ -139,6 +142,15 @@ impl Server {
             interval,
             stop.clone(),
         ));
+        tokio::spawn(background::count_stored(self.larder.clone(), stop.clone()));
+        let (app, stopped) = (self.app, stop.clone());
+        tokio::spawn(async move {
+            stopped.cancelled().await;
+            app.begin_to_drain();
+        });
+        let drained_all = CancellationToken::new();
+        let noter = background::note_downloads(self.larder.clone(), drained_all.clone());
+        let noter = tokio::spawn(noter);
         let drained = self.listener.serve(self.router, stop).await;
         if drained.cut_off > 0 {
             tracing::warn!(
@@ -149,43 +161,12 @@ impl Server {
         for listener in more {
             let _ = listener.await;
         }
+        drained_all.cancel();
+        let _ = noter.await;
         let _ = sweeper.await;
         drop(self.admin);
         drop(self.lock);
     }
-}
-
-/// Whether there is a store where these settings say.
-pub fn store_exists(config: &Config) -> Result<bool> {
-    Ok(store_settings(config)?.database.exists())
-}
-
-/// Opens the store of these settings; the caller holds its lock.
-pub fn open_store(config: &Config) -> Result<Larder> {
-    Larder::open(store_settings(config)?, Clock::system())
-        .with_context(|| format!("open the store in {}", config.data.display()))
-}
-
-fn store_settings(config: &Config) -> Result<Settings> {
-    let mut settings = Settings::in_folder(&config.data);
-    match &config.database.url {
-        None => {}
-        Some(DatabaseUrl::Sqlite(path)) => settings.database.clone_from(path),
-        Some(DatabaseUrl::Postgres(_)) => {
-            bail!("database.url: postgres is not built yet; use sqlite:PATH")
-        }
-    }
-    match &config.blobs.url {
-        None => {}
-        Some(BlobsUrl::File(folder)) => settings.blobs.clone_from(folder),
-        Some(BlobsUrl::S3 { .. }) => bail!("blobs.url: s3 is not built yet; use file:DIR"),
-    }
-    settings.max_file_bytes = config.limits.max_file_bytes;
-    settings.auto_create_projects = config.auto_create_projects;
-    settings.job_lease_ms = millis(config.retention.job_lease_s);
-    settings.upload_lease_ms = millis(config.retention.upload_lease_s);
-    settings.retention_days = config.retention.days;
-    Ok(settings)
 }
 
 fn router(
@@ -193,16 +174,16 @@ fn router(
     larder: &Larder,
     listener: &Listener,
     address: &str,
-) -> Result<(Router, String)> {
+) -> Result<(App, Router)> {
     let public_url = match &config.public_url {
         Some(url) => url.clone(),
         None => address.parse().map_err(anyhow::Error::msg)?,
     };
-    let text = public_url.as_str().to_owned();
     let settings = AppSettings {
         public_url,
         content_url: config.content_url.clone(),
         serve_html: config.serve_html,
+        sign_in: Arc::new(config.sign_in.clone()),
     };
     let limiter = Limiter {
         counts: Arc::new(InvalidTokens::new(config.limits.invalid_tokens_per_minute)),
@@ -210,11 +191,5 @@ fn router(
     };
     let hosts = Hosts::new(config, listener.local_addr()?);
     let app = App::new(larder.clone(), settings);
-    Ok((crate::app::service(app, hosts, limiter), text))
-}
-
-fn millis(seconds: u64) -> i64 {
-    i64::try_from(seconds)
-        .unwrap_or(i64::MAX / 1000)
-        .saturating_mul(1000)
+    Ok((app.clone(), crate::app::service(app, hosts, limiter)))
 }

@@ -1,15 +1,18 @@
 //! What an operator does to the store itself: directly on a stopped server's store, or through the socket of a running
 //! one. Whoever may open the data folder is the operator.
 
+mod audit;
+mod lines;
+mod projects;
 mod socket;
+mod users;
 
+pub use audit::AuditRequest;
+pub use lines::{AuditLine, AuditPage, ContentsLine, ProjectLine, TokenLine, UserLine};
 pub use socket::{AdminSocket, ask};
 
-use larder_core::clock::Timestamp;
-use larder_core::model::{
-    Principal, Project, ProjectSlug, Retention, Role, Scope, Scopes, TokenFacts, TokenId, User,
-};
-use larder_core::{CheckReport, Error, Larder, NewTokenRequest, Result, Swept};
+use larder_core::model::Principal;
+use larder_core::{CheckReport, Error, Larder, Result, Swept};
 use serde::{Deserialize, Serialize};
 
 const OPERATOR: &Principal = &Principal::Operator;
@@ -34,6 +37,28 @@ pub enum AdminRequest {
         /// Where it leads.
         path: String,
     },
+    /// Sets the password of a user.
+    SetPassword {
+        /// Whose.
+        user: String,
+        /// The new one.
+        password: NewPassword,
+    },
+    /// Makes a link by which a user sets a new password once within ten minutes.
+    PasswordLink {
+        /// Whose.
+        user: String,
+    },
+    /// Ends all that lets a user in.
+    DisableUser {
+        /// Whom.
+        user: String,
+    },
+    /// Lets a disabled user in again.
+    EnableUser {
+        /// Whom.
+        user: String,
+    },
     /// Makes a project.
     CreateProject {
         /// `github/acme/demo`
@@ -43,6 +68,36 @@ pub enum AdminRequest {
     },
     /// Lists projects.
     ListProjects,
+    /// Gives a project another name.
+    RenameProject {
+        /// Its name.
+        from: String,
+        /// The other one.
+        to: String,
+    },
+    /// Deletes a project with all that it holds.
+    DeleteProject {
+        /// Which.
+        project: String,
+        /// Otherwise the answer says what would go.
+        yes: bool,
+    },
+    /// Deletes a build with all that it holds.
+    DeleteBuild {
+        /// Where.
+        project: String,
+        /// Its number there.
+        number: i64,
+        /// Otherwise the answer says what would go.
+        yes: bool,
+    },
+    /// Sets how many bytes a project may keep.
+    SetSpaceLimit {
+        /// Where.
+        project: String,
+        /// A number of bytes, `none` for no limit, `default` for what the settings say.
+        max_bytes: String,
+    },
     /// Sets how long finished artifacts of a project are kept.
     SetRetention {
         /// Where.
@@ -84,10 +139,25 @@ pub enum AdminRequest {
     },
     /// Lets go of the brake that holds a sweep which would expire too much, or by a clock that jumped.
     ResumeRetention,
+    /// Makes a new key that signs links.
+    RotateKeys,
+    /// Reads the log of acts.
+    Audit(AuditRequest),
     /// Compares rows and bytes.
     Check,
     /// Frees what nothing needs any more.
     CollectGarbage,
+}
+
+/// A password on its way to the store; what prints it prints nothing of it.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct NewPassword(pub String);
+
+impl std::fmt::Debug for NewPassword {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("(password)")
+    }
 }
 
 /// What an act gave.
@@ -100,18 +170,28 @@ pub enum AdminAnswer {
     Secret(String),
     /// A secret that signs a user in once.
     SignInSecret(String),
+    /// A secret by which a user sets a password once.
+    PasswordSecret(String),
     /// Users by name.
     Users(Vec<UserLine>),
     /// Projects by slug.
     Projects(Vec<ProjectLine>),
+    /// What was deleted.
+    Deleted(ContentsLine),
+    /// What would be deleted by whoever says yes.
+    WouldDelete(ContentsLine),
     /// Tokens, newest first.
     Tokens(Vec<TokenLine>),
     /// How many artifacts expired.
     Expired(u64),
+    /// Acts, newest first.
+    Audit(AuditPage),
     /// What a check found.
     Checked(CheckReport),
     /// What a sweep did.
     Swept(Swept),
+    /// The number of the key that signs from now on.
+    KeyRotated(u16),
 }
 
 /// Why an act was not done.
@@ -140,195 +220,73 @@ impl AdminRequest {
     }
 }
 
-/// A user in a list.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct UserLine {
-    /// Name.
-    pub name: String,
-    /// Admin everywhere.
-    pub admin: bool,
-    /// When the account was made.
-    pub created_at: String,
-}
-
-/// A project in a list.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct ProjectLine {
-    /// `github/acme/demo`
-    pub slug: String,
-    /// Readable by all.
-    pub public: bool,
-    /// Days that finished artifacts are kept, `none` for no end, `default` for what the settings say.
-    pub retention: String,
-    /// When it was made.
-    pub created_at: String,
-}
-
-/// A token in a list.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct TokenLine {
-    /// Its id.
-    pub id: String,
-    /// What people call it.
-    pub description: String,
-    /// Words of scopes.
-    pub scopes: Vec<String>,
-    /// When it was made.
-    pub created_at: String,
-    /// When it stops to work.
-    pub expires_at: Option<String>,
-}
-
 /// Does one act on an open store.
 pub async fn perform(larder: &Larder, request: AdminRequest) -> Result<AdminAnswer> {
+    use AdminRequest as R;
     let access = &larder.access;
     match request {
-        AdminRequest::CreateUser { name, admin } => access
-            .create_user(OPERATOR, &name, admin)
-            .await
-            .map(|_| AdminAnswer::Done),
-        AdminRequest::ListUsers => {
-            let users = access.users(OPERATOR).await?;
-            Ok(AdminAnswer::Users(
-                users.into_iter().map(UserLine::from).collect(),
-            ))
+        R::CreateUser { name, admin } => {
+            access.create_user(OPERATOR, &name, admin).await?;
+            Ok(AdminAnswer::Done)
         }
-        AdminRequest::SignInLink { user, path } => access
-            .sign_in_link(OPERATOR, &user, &path)
-            .await
-            .map(AdminAnswer::SignInSecret),
-        AdminRequest::CreateProject { slug, public } => create_project(larder, &slug, public).await,
-        AdminRequest::ListProjects => {
-            let projects = larder.projects.list(OPERATOR, Scope::ReadPipelines).await?;
-            Ok(AdminAnswer::Projects(
-                projects.into_iter().map(ProjectLine::from).collect(),
-            ))
+        R::ListUsers => users::list(larder).await,
+        R::SignInLink { user, path } => {
+            let secret = access.sign_in_link(OPERATOR, &user, &path).await;
+            secret.map(AdminAnswer::SignInSecret)
         }
-        AdminRequest::SetRetention { project, retention } => {
-            set_retention(larder, &project, &retention).await
+        R::SetPassword { user, password } => users::set_password(larder, &user, &password).await,
+        R::PasswordLink { user } => {
+            let secret = access.password_link(OPERATOR, &user).await;
+            secret.map(AdminAnswer::PasswordSecret)
         }
-        AdminRequest::Grant {
+        R::DisableUser { user } => users::disable(larder, &user).await,
+        R::EnableUser { user } => users::enable(larder, &user).await,
+        R::CreateProject { slug, public } => projects::create(larder, &slug, public).await,
+        R::ListProjects => projects::list(larder).await,
+        R::RenameProject { from, to } => projects::rename(larder, &from, &to).await,
+        R::DeleteProject { project, yes } => projects::delete(larder, &project, yes).await,
+        R::DeleteBuild {
+            project,
+            number,
+            yes,
+        } => projects::delete_build(larder, &project, number, yes).await,
+        R::SetSpaceLimit { project, max_bytes } => {
+            projects::set_space_limit(larder, &project, &max_bytes).await
+        }
+        R::SetRetention { project, retention } => {
+            projects::set_retention(larder, &project, &retention).await
+        }
+        R::Grant {
             user,
             project,
             role,
-        } => grant(larder, &user, &project, &role).await,
-        AdminRequest::CreateToken {
+        } => users::grant(larder, &user, &project, &role).await,
+        R::CreateToken {
             user,
             scopes,
             project,
             description,
             days,
         } => {
-            let scopes = Scopes::parse(&scopes).map_err(|reason| invalid("scopes", reason))?;
-            let project = project.map(|slug| ProjectSlug::parse(&slug)).transpose()?;
-            let expires_at = days.map(|days| after_days(larder.clock().now(), days));
-            issue_token(
-                larder,
-                NewTokenRequest {
-                    user,
-                    description,
-                    scopes,
-                    project,
-                    expires_at,
-                },
-            )
-            .await
+            let words = users::TokenWords {
+                user,
+                scopes,
+                project,
+                description,
+                days,
+            };
+            users::create_token(larder, words).await
         }
-        AdminRequest::ListTokens { user } => {
-            let tokens = access.tokens_of(OPERATOR, &user).await?;
-            Ok(AdminAnswer::Tokens(
-                tokens.into_iter().map(TokenLine::from).collect(),
-            ))
-        }
-        AdminRequest::RevokeToken { id } => revoke_token(larder, &id).await,
-        AdminRequest::ResumeRetention => larder.resume_retention().await.map(AdminAnswer::Expired),
-        AdminRequest::Check => larder.check().await.map(AdminAnswer::Checked),
-        AdminRequest::CollectGarbage => larder.collect_garbage().await.map(AdminAnswer::Swept),
+        R::ListTokens { user } => users::list_tokens(larder, &user).await,
+        R::RevokeToken { id } => users::revoke_token(larder, &id).await,
+        R::ResumeRetention => larder.resume_retention().await.map(AdminAnswer::Expired),
+        R::Audit(request) => audit::page(larder, request).await,
+        R::RotateKeys => larder.rotate_keys().await.map(AdminAnswer::KeyRotated),
+        R::Check => larder.check().await.map(AdminAnswer::Checked),
+        R::CollectGarbage => larder.collect_garbage().await.map(AdminAnswer::Swept),
     }
-}
-
-async fn create_project(larder: &Larder, slug: &str, public: bool) -> Result<AdminAnswer> {
-    let slug = ProjectSlug::parse(slug)?;
-    larder.projects.create(OPERATOR, &slug, public).await?;
-    Ok(AdminAnswer::Done)
-}
-
-async fn set_retention(larder: &Larder, project: &str, retention: &str) -> Result<AdminAnswer> {
-    let (slug, retention) = (ProjectSlug::parse(project)?, Retention::parse(retention)?);
-    larder
-        .projects
-        .set_retention(OPERATOR, &slug, retention)
-        .await?;
-    Ok(AdminAnswer::Done)
-}
-
-async fn issue_token(larder: &Larder, request: NewTokenRequest) -> Result<AdminAnswer> {
-    let issued = larder.access.issue_token(OPERATOR, request).await?;
-    Ok(AdminAnswer::Secret(issued.secret))
-}
-
-async fn revoke_token(larder: &Larder, id: &str) -> Result<AdminAnswer> {
-    let known = TokenId::parse(id).ok_or_else(|| invalid("id", format!("`{id}` is not a UUID")))?;
-    larder.access.revoke_token(OPERATOR, known).await?;
-    Ok(AdminAnswer::Done)
-}
-
-async fn grant(larder: &Larder, user: &str, project: &str, role: &str) -> Result<AdminAnswer> {
-    let known = Role::parse(role).ok_or_else(|| {
-        invalid(
-            "role",
-            format!("`{role}` is not one of reader, writer, admin"),
-        )
-    })?;
-    larder
-        .access
-        .grant(OPERATOR, user, &ProjectSlug::parse(project)?, known)
-        .await?;
-    Ok(AdminAnswer::Done)
 }
 
 fn invalid(field: &'static str, reason: String) -> Error {
     Error::Invalid { field, reason }
-}
-
-fn after_days(now: Timestamp, days: u32) -> Timestamp {
-    now.plus_ms(i64::from(days) * 24 * 60 * 60 * 1000)
-}
-
-impl From<TokenFacts> for TokenLine {
-    fn from(token: TokenFacts) -> Self {
-        Self {
-            id: token.id.to_string(),
-            description: token.description,
-            scopes: token
-                .scopes
-                .words()
-                .into_iter()
-                .map(str::to_owned)
-                .collect(),
-            created_at: token.created_at.rfc3339(),
-            expires_at: token.expires_at.map(Timestamp::rfc3339),
-        }
-    }
-}
-
-impl From<User> for UserLine {
-    fn from(user: User) -> Self {
-        Self {
-            name: user.name,
-            admin: user.admin,
-            created_at: user.created_at.rfc3339(),
-        }
-    }
-}
-
-impl From<Project> for ProjectLine {
-    fn from(project: Project) -> Self {
-        Self {
-            slug: project.slug().to_string(),
-            public: project.public_at.is_some(),
-            retention: project.retention.to_string(),
-            created_at: project.created_at.rfc3339(),
-        }
-    }
 }

@@ -2,12 +2,14 @@
 
 use super::layers::{Layers, Origin};
 use super::{BlobsUrl, Config, ConfigError, ContentUrl, DatabaseUrl};
+use larder_core::PostgresAddress;
 
 /// Refuses settings that can be each by itself, but not with one another, or not yet.
 pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
     check_tls(config, layers)?;
     check_listen(config, layers)?;
     check_content_url(config, layers)?;
+    check_sign_in(config, layers)?;
     check_stores(config, layers)
 }
 
@@ -83,25 +85,80 @@ fn check_content_url(config: &Config, layers: &Layers) -> Result<(), ConfigError
     Ok(())
 }
 
-fn check_stores(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
-    if let Some(DatabaseUrl::Postgres(_)) = &config.database.url {
+fn check_sign_in(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
+    let sign_in = &config.sign_in;
+    let Some(user_header) = &sign_in.user_header else {
+        let lonely = [
+            ("sign_in.groups_header", sign_in.groups_header.is_some()),
+            ("sign_in.admin_group", sign_in.admin_group.is_some()),
+            ("sign_in.groups", !sign_in.groups.is_empty()),
+            ("sign_in.sign_out_url", sign_in.sign_out_url.is_some()),
+        ];
+        return match lonely.iter().find(|(_, is_set)| *is_set) {
+            Some((name, _)) => Err(layers.error(
+                name,
+                "sign_in.user_header is missing, without which no proxy signs in",
+            )),
+            None => Ok(()),
+        };
+    };
+    if config.trusted_proxies.is_empty() {
         return Err(layers.error(
-            "database.url",
-            "PostgreSQL is not built yet; allowed is sqlite:PATH",
+            "sign_in.user_header",
+            "trusted_proxies is empty, and from anybody else the header is not believed: name there the proxy that sets \
+             sign_in.user_header",
         ));
     }
-    if let Some(BlobsUrl::S3 { .. }) = &config.blobs.url {
-        return Err(layers.error("blobs.url", "S3 is not built yet; allowed is file:DIR"));
+    let Some(groups_header) = &sign_in.groups_header else {
+        let lonely = [
+            ("sign_in.admin_group", sign_in.admin_group.is_some()),
+            ("sign_in.groups", !sign_in.groups.is_empty()),
+        ];
+        return match lonely.iter().find(|(_, is_set)| *is_set) {
+            Some((name, _)) => Err(layers.error(
+                name,
+                "sign_in.groups_header is missing, in which the proxy names groups",
+            )),
+            None => Ok(()),
+        };
+    };
+    if user_header == groups_header {
+        return Err(layers.error(
+            "sign_in.groups_header",
+            "this is sign_in.user_header; users and groups need a header each",
+        ));
     }
-    for name in [
-        "blobs.endpoint",
-        "blobs.region",
-        "blobs.access_key",
-        "blobs.secret_key",
-    ] {
+    Ok(())
+}
+
+fn check_stores(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
+    if let Some(DatabaseUrl::Postgres(url)) = &config.database.url {
+        PostgresAddress::parse(url.reveal())
+            .map_err(|reason| layers.error("database.url", &reason))?;
+        if config.keys.seal.is_none() {
+            return Err(layers.error(
+                "database.url",
+                "with PostgreSQL the keys that sign links are in the database: set keys.seal to what seals them, the \
+                 same for every server (`openssl rand -base64 32` makes one)",
+            ));
+        }
+    }
+    if let Some(BlobsUrl::S3 { .. }) = &config.blobs.url {
+        return check_keys(config, layers);
+    }
+    for name in ["blobs.endpoint", "blobs.access_key", "blobs.secret_key"] {
         if layers.origin(name) != Origin::Default {
-            return Err(layers.error(name, "it is for S3, which is not built yet; leave it out"));
+            let reason = "it is for S3, and blobs.url does not begin with `s3://`: set that, or leave this out";
+            return Err(layers.error(name, reason));
         }
     }
     Ok(())
+}
+
+fn check_keys(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
+    match (&config.blobs.access_key, &config.blobs.secret_key) {
+        (Some(_), None) => Err(layers.error("blobs.access_key", "blobs.secret_key is missing")),
+        (None, Some(_)) => Err(layers.error("blobs.secret_key", "blobs.access_key is missing")),
+        _ => Ok(()),
+    }
 }

@@ -171,7 +171,9 @@ pub(super) const KEYS: &[Key] = &[
         "trusted_proxies",
         "",
         "a list of IP addresses and ranges, like [\"10.0.0.0/8\", \"::1\"]",
-        "Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        "Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, and X-Forwarded-Prefix, which says that the \
+         proxy took the path of public_url away; without it, the whole path is expected. X-Forwarded-Host is never read: \
+         hand on Host.",
     )
     .or("[]")
     .list(),
@@ -191,6 +193,43 @@ pub(super) const KEYS: &[Key] = &[
         "auto_create_projects",
         "Whether announcing a build of an unknown project makes it (private). Otherwise only tokens with the scope \
          `admin` can.",
+    ),
+    text(
+        "sign_in.user_header",
+        "\"X-Forwarded-User\"",
+        "the name of a header that means nothing else, together with trusted_proxies",
+        "The header in which a trusted proxy names the user that it has signed in; an unknown user is made. It stands in \
+         for a browser's session and for nothing else, and from anybody but a trusted proxy it is ignored. The proxy must \
+         set it on every request, or remove it, whatever the client sent.",
+    ),
+    text(
+        "sign_in.groups_header",
+        "\"X-Forwarded-Groups\"",
+        "the name of a header that means nothing else, together with sign_in.user_header",
+        "The header in which that proxy names the user's groups, with commas between. They count for the request that has \
+         them and are kept nowhere; API tokens have only those roles that an operator gave their user.",
+    ),
+    text(
+        "sign_in.admin_group",
+        "\"larder-admins\"",
+        "a group, together with sign_in.groups_header",
+        "Whoever is in this group is admin everywhere.",
+    ),
+    text(
+        "sign_in.groups",
+        "[\"dev=github/acme:writer\", \"ops=*:admin\"]",
+        "a list of GROUP=PLACE:ROLE; PLACE is *, github/acme or github/acme/demo, ROLE is reader, writer or admin; together \
+         with sign_in.groups_header",
+        "Which roles groups have, and where.",
+    )
+    .list()
+    .or("[]"),
+    text(
+        "sign_in.sign_out_url",
+        "\"/oauth2/sign_out\"",
+        "a URL that begins with http:// or https://, or a path that begins with one /",
+        "Where signing out leads, so that the proxy signs out too. Without it, who was signed in by the proxy cannot sign \
+         out here.",
     ),
     text(
         "tls.cert",
@@ -231,6 +270,14 @@ pub(super) const KEYS: &[Key] = &[
         "The largest file that is kept. The default is the limit that CircleCI documents.",
     ),
     number(
+        "limits.max_project_bytes",
+        "0",
+        "a whole number of bytes; 0 for no limit",
+        "All bytes that a project may keep, where `larder admin project limit` says nothing else for it; what would \
+         pass it is refused with 507.",
+    )
+    .within(0, i64::MAX),
+    number(
         "limits.max_connections",
         "4096",
         "a whole number from 1 to 1000000",
@@ -261,24 +308,52 @@ pub(super) const KEYS: &[Key] = &[
     text(
         "database.url",
         "\"sqlite:/var/lib/larder/larder.db\"",
-        "sqlite:PATH (postgres://… is not built yet)",
-        "Where the rows are. Without it, a file in `data`.",
+        "sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE",
+        "Where the rows are. Without it, a file in `data`. With PostgreSQL (15 or newer), `?sslmode=verify-full&\
+         sslrootcert=FILE` is for a server that must prove who it is.",
     ),
+    number(
+        "database.connections",
+        "16",
+        "a whole number from 2 to 1000",
+        "Connections to PostgreSQL at most, of each server.",
+    )
+    .within(2, 1_000),
     text(
         "blobs.url",
         "\"file:/var/lib/larder/blobs\"",
-        "file:DIR (s3://BUCKET/PREFIX is not built yet)",
+        "file:DIR or s3://BUCKET/PREFIX",
         "Where the bytes are. Without it, a directory in `data`.",
     ),
     text(
         "blobs.endpoint",
         "\"https://s3.example\"",
         "a URL that begins with http:// or https://",
-        "The S3 service. Not used yet.",
+        "The S3 service. Without it, Amazon's in the region.",
     ),
-    text("blobs.region", "\"us-east-1\"", "the name of a region", "The S3 region. Not used yet."),
-    secret("blobs.access_key", "a text", "The name of the S3 access key. Not used yet."),
-    secret("blobs.secret_key", "a text", "The S3 access key. Not used yet."),
+    text(
+        "blobs.region",
+        "",
+        "the name of a region",
+        "The S3 region, as the service calls it: it is part of every signature.",
+    )
+    .or("\"us-east-1\""),
+    secret("blobs.access_key", "a text", "The name of the S3 access key. Without it, that of the machine's role."),
+    secret("blobs.secret_key", "a text", "The S3 access key."),
+    text(
+        "blobs.redirect",
+        "",
+        "\"never\" or \"auto\"",
+        "Whether downloads may be sent to the bucket with an address that is good for a minute: where no credential of \
+         the caller can leak with it, and to no browser, which would lose the sandbox.",
+    )
+    .or("\"never\""),
+    secret(
+        "keys.seal",
+        "32 random bytes in Base64, as `openssl rand -base64 32` makes them",
+        "Seals the keys that sign links, which are in the database then, for all servers over it. Without it they are in \
+         a file in `data`. PostgreSQL needs it.",
+    ),
     number(
         "retention.days",
         "0",

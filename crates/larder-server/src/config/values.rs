@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 /// A secret: it can be used, and printing it shows nothing.
@@ -94,6 +96,48 @@ impl TryFrom<String> for BlobsUrl {
             bucket: bucket.to_owned(),
             prefix: prefix.trim_matches('/').to_owned(),
         })
+    }
+}
+
+/// Whether downloads may be sent to the bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Redirect {
+    /// The server sends all bytes itself.
+    Never,
+    /// Where no credential of the caller can leak with it, and no browser would lose the sandbox.
+    Auto,
+}
+
+/// A key of 32 bytes; printing it shows nothing.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Seal([u8; 32]);
+
+impl Seal {
+    /// The key itself.
+    pub fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+}
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("(secret)")
+    }
+}
+
+impl TryFrom<String> for Seal {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = "it is not 32 random bytes in Base64, as `openssl rand -base64 32` makes them";
+        let bytes = STANDARD.decode(text.trim()).map_err(|_| wrong)?;
+        let key: [u8; 32] = bytes.try_into().map_err(|_| wrong)?;
+        if key.iter().all(|byte| *byte == key[0]) {
+            return Err(wrong.to_owned());
+        }
+        Ok(Self(key))
     }
 }
 

@@ -87,6 +87,17 @@ impl Content<'_> {
         headers
     }
 
+    /// What a bucket is asked to answer with in our place, by its names for it (docs.aws.amazon.com, `GetObject`). It can
+    /// set no policy, so everything is to be saved.
+    pub fn presigned_answer(&self) -> Vec<(&'static str, String)> {
+        let disposition = content_disposition(Disposition::Attachment, self.path);
+        let disposition = disposition.to_str().unwrap_or("attachment");
+        vec![
+            ("response-content-type", self.content_type()),
+            ("response-content-disposition", disposition.to_owned()),
+        ]
+    }
+
     fn content_type(&self) -> String {
         match self.content_type.map(str::trim) {
             Some(stored) if is_media_type(stored) => with_charset(stored),

@@ -65,6 +65,39 @@ impl Wish {
     }
 }
 
+/// The same, where the right to read is in the address and the caller has no credential to leak: a client that is no
+/// browser may be sent to the bucket. A browser would lose the sandbox with it.
+pub async fn send_or_redirect(
+    app: &App,
+    wish: &Wish,
+    readable: &Readable,
+) -> Result<Response, Error> {
+    let is_browser = wish.headers.contains_key("sec-fetch-mode");
+    if is_browser || wish.method != Method::GET {
+        return send(app, wish, readable).await;
+    }
+    let answer = content(app, wish, readable.artifact()).presigned_answer();
+    match app.larder().artifacts.presigned(readable, &answer).await? {
+        Some(address) => redirect(&address),
+        None => send(app, wish, readable).await,
+    }
+}
+
+fn redirect(address: &str) -> Result<Response, Error> {
+    let location = HeaderValue::from_str(address)
+        .map_err(|error| Error::internal("redirect to the bucket", error))?;
+    let mut response = only(StatusCode::FOUND);
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, location);
+    // The address is good for a minute.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    Ok(response)
+}
+
 /// Sends an artifact's bytes as the request wishes.
 pub async fn send(app: &App, wish: &Wish, readable: &Readable) -> Result<Response, Error> {
     let artifact = readable.artifact();

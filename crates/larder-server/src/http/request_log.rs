@@ -17,7 +17,7 @@ use http::{HeaderName, HeaderValue, Method, header};
 use http_body::{Body as _, Frame, SizeHint};
 
 use crate::listener::PeerAddr;
-use crate::metrics::{DAMAGED_READS, REQUEST_SECONDS, REQUESTS};
+use crate::metrics::{DAMAGED_READS, REQUEST_SECONDS, REQUESTS, SIGN_IN_FAILURES};
 
 /// Names a request in the log, in `X-Request-Id`, and in what a user is told about an error.
 #[derive(Debug, Clone)]
@@ -90,6 +90,14 @@ fn announced_length(response: &Response) -> Option<u64> {
     response.body().size_hint().exact().or_else(announced)
 }
 
+impl Line {
+    /// Every way of signing in is a form that is sent to an address of this form.
+    fn is_failed_sign_in(&self) -> bool {
+        let is_sign_in = self.route.split('/').any(|segment| segment == "sign-in");
+        is_sign_in && self.method == Method::POST && (400..500).contains(&self.status)
+    }
+}
+
 impl Drop for Line {
     fn drop(&mut self) {
         let took = self.started.elapsed();
@@ -100,6 +108,9 @@ impl Drop for Line {
         );
         metrics::counter!(REQUESTS, "method" => method, "route" => route.clone(), "status" => status).increment(1);
         metrics::histogram!(REQUEST_SECONDS, "route" => route).record(took.as_secs_f64());
+        if self.is_failed_sign_in() {
+            metrics::counter!(SIGN_IN_FAILURES, "route" => self.route.clone()).increment(1);
+        }
         let peer = self.peer.map(|peer| peer.to_string()).unwrap_or_default();
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         // HEAD answers announce a body that nobody reads.

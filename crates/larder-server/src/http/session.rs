@@ -1,4 +1,5 @@
-//! The session of a browser, as a carrier of who asks.
+//! The session of a browser, as a carrier of who asks. What a trusted proxy says of who is signed in there counts in its
+//! place, wherever a session would and no further.
 //!
 //! On the APIs it counts for `GET` and `HEAD` of artifact routes and for nothing else, only where no token came along,
 //! and never on a host of users' content. A browser in which nobody is signed in is sent to sign in and back from there,
@@ -6,6 +7,7 @@
 
 use crate::http::encode_path;
 use crate::http::hosts::RequestHost;
+use crate::http::proxied::VouchedCaller;
 use crate::http::state::App;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::request::Parts;
@@ -19,6 +21,10 @@ use larder_core::{Error, SESSION_MS_MAX};
 const COOKIE: &str = "__Host-larder_session";
 /// The name on plain HTTP, where browsers refuse the other.
 const PLAIN_COOKIE: &str = "larder_session";
+
+/// What somebody reads whom the proxy lets in and the larder does not.
+pub const DISABLED: &str =
+    "Your account is disabled here. An operator of this larder can enable it.\n";
 
 /// In the extensions of a request: who is signed in, on routes where that counts.
 #[derive(Clone, Debug)]
@@ -34,12 +40,33 @@ pub fn caller(parts: &Parts) -> Option<Principal> {
     caller.map(|SessionCaller(who)| who.clone())
 }
 
-/// Who is signed in in the browser that sends these headers.
-pub async fn signed_in(app: &App, headers: &HeaderMap) -> Result<Option<Principal>, Error> {
-    match secret(app, headers) {
-        Some(secret) => app.larder().access.session(secret).await,
-        None => Ok(None),
+/// Who is signed in in a browser.
+#[derive(Debug)]
+pub enum SignedInHere {
+    /// Nobody.
+    Nobody,
+    /// A user.
+    User(Principal),
+    /// Somebody whose account is disabled, by a proxy that cannot know it.
+    Disabled,
+}
+
+/// Who is signed in in the browser that sends this request.
+pub async fn signed_in(
+    app: &App,
+    extensions: &Extensions,
+    headers: &HeaderMap,
+) -> Result<SignedInHere, Error> {
+    let access = &app.larder().access;
+    if let Some(VouchedCaller(vouched)) = extensions.get() {
+        let user = access.vouched(vouched).await?;
+        return Ok(user.map_or(SignedInHere::Disabled, SignedInHere::User));
     }
+    let user = match secret(app, headers) {
+        Some(secret) => access.session(secret).await?,
+        None => None,
+    };
+    Ok(user.map_or(SignedInHere::Nobody, SignedInHere::User))
 }
 
 /// The secret of the session that these headers carry.
@@ -94,12 +121,20 @@ pub async fn carry_session(
     if !counts {
         return next.run(request).await;
     }
-    match signed_in(&app, request.headers()).await {
-        Ok(Some(who)) => {
+    match signed_in(&app, request.extensions(), request.headers()).await {
+        Ok(SignedInHere::User(who)) => {
             request.extensions_mut().insert(SessionCaller(who));
             next.run(request).await
         }
-        Ok(None) => {
+        Ok(SignedInHere::Disabled) => {
+            let response = next.run(request).await;
+            // Whoever came with a token was not asked to sign in.
+            match response.extensions().get::<SignInWanted>() {
+                Some(_) => (StatusCode::FORBIDDEN, DISABLED).into_response(),
+                None => response,
+            }
+        }
+        Ok(SignedInHere::Nobody) => {
             let here = is_navigation(request.headers()).then(|| request.uri().clone());
             let response = next.run(request).await;
             match here {

@@ -1,10 +1,13 @@
 //! What every handler is given.
 
-use crate::config::{BaseUrl, ContentUrl, HostPattern, JobHost, ServeHtml};
+use crate::config::{BaseUrl, ContentUrl, HostPattern, JobHost, ServeHtml, SignInConfig};
+use crate::http::password_tries::PasswordTries;
 use axum::http::uri::Authority;
 use larder_core::Larder;
 use larder_core::model::Project;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Mutex;
 
 /// Cheap to clone; every handler is given one.
 #[derive(Clone, Debug)]
@@ -14,6 +17,16 @@ pub struct App(Arc<Inner>);
 struct Inner {
     larder: Larder,
     settings: AppSettings,
+    password_tries: PasswordTries,
+    is_draining: AtomicBool,
+    probes: Probes,
+}
+
+/// Whose turn it is to ask whether a store is there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Probes {
+    pub(crate) database: Arc<Mutex<()>>,
+    pub(crate) blobs: Arc<Mutex<()>>,
 }
 
 /// Under which addresses the larder is reached, and how it shows what it keeps.
@@ -25,12 +38,39 @@ pub struct AppSettings {
     pub content_url: Option<ContentUrl>,
     /// How HTML of users is shown.
     pub serve_html: ServeHtml,
+    /// Whom a trusted proxy signs in.
+    pub sign_in: Arc<SignInConfig>,
 }
 
 impl App {
     /// An app over an open larder.
     pub fn new(larder: Larder, settings: AppSettings) -> Self {
-        Self(Arc::new(Inner { larder, settings }))
+        Self(Arc::new(Inner {
+            larder,
+            settings,
+            password_tries: PasswordTries::default(),
+            is_draining: AtomicBool::new(false),
+            probes: Probes::default(),
+        }))
+    }
+
+    /// From now on the server wants no more work.
+    pub fn begin_to_drain(&self) {
+        self.0.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server was told to stop.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.is_draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn probes(&self) -> &Probes {
+        &self.0.probes
+    }
+
+    /// Who may still try passwords.
+    pub fn password_tries(&self) -> &PasswordTries {
+        &self.0.password_tries
     }
 
     /// The path of the public address, before every route: empty, or with a `/` at its beginning.
@@ -57,6 +97,11 @@ impl App {
     /// Scheme, host and path before every route, without a `/` at the end.
     pub fn public_url(&self) -> &str {
         self.0.settings.public_url.as_str()
+    }
+
+    /// Whom a trusted proxy signs in.
+    pub fn sign_in(&self) -> &Arc<SignInConfig> {
+        &self.0.settings.sign_in
     }
 
     /// How HTML of users is shown.

@@ -1,7 +1,7 @@
 //! The one way in for user content.
 
 use crate::http::content_encoding::{UnsupportedEncoding, require_plain};
-use crate::metrics::UPLOADS;
+use crate::metrics::{UPLOADS, UPLOADS_IN_FLIGHT};
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt as _;
@@ -15,10 +15,28 @@ pub fn incoming(headers: &HeaderMap, body: Body) -> Result<Incoming, Unsupported
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok())
         .and_then(|length| length.parse().ok());
-    let chunks = body
-        .into_data_stream()
-        .map(|chunk| chunk.map_err(|error| error.to_string()));
+    let in_flight = InFlight::begin();
+    let chunks = body.into_data_stream().map(move |chunk| {
+        let _counted = &in_flight;
+        chunk.map_err(|error| error.to_string())
+    });
     Ok(Incoming::new(chunks, declared))
+}
+
+/// Counts an upload while its bytes come, however it ends.
+struct InFlight;
+
+impl InFlight {
+    fn begin() -> Self {
+        metrics::gauge!(UPLOADS_IN_FLIGHT).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        metrics::gauge!(UPLOADS_IN_FLIGHT).decrement(1.0);
+    }
 }
 
 /// Counts an upload by what came of it.

@@ -14,6 +14,8 @@ pub struct PeerAddr {
     pub ip: IpAddr,
     /// Whether the client speaks TLS, to us or to the trusted proxy.
     pub is_https: bool,
+    /// Whether a trusted proxy sent the request.
+    pub is_through_proxy: bool,
 }
 
 /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
@@ -48,8 +50,9 @@ impl Peer {
         let mut seen = PeerAddr {
             ip: self.address,
             is_https: self.is_tls,
+            is_through_proxy: self.proxies.contains(self.address),
         };
-        if !self.proxies.contains(self.address) {
+        if !seen.is_through_proxy {
             return seen;
         }
         let forwarded = words(headers, "x-forwarded-for");
@@ -121,7 +124,8 @@ mod tests {
             peer.as_seen_by(&headers),
             PeerAddr {
                 ip: ip.parse().unwrap(),
-                is_https
+                is_https,
+                is_through_proxy: connection != "192.0.2.1",
             }
         );
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// A secret stands right behind one of these, up to a character that ends a value.
-const BEFORE_SECRETS: [&str; 20] = [
+const BEFORE_SECRETS: [&str; 22] = [
     "circle-token=",
     "circle-token: ",
     "circle-token%3d",
@@ -24,12 +24,14 @@ const BEFORE_SECRETS: [&str; 20] = [
     "\"circle-token\": ",
     "\"authorization\": ",
     "/d/",
+    "/sign-in/",
+    "/password/",
 ];
 /// Our own tokens say what they are.
 const TOKEN_PREFIX: &str = "lrd_";
 const REMOVED: &str = "…";
 /// Words like `Basic usage` or `/d/x` are no secrets: shorter values stay behind the ambiguous marks.
-const AMBIGUOUS: [&str; 3] = ["bearer ", "basic ", "/d/"];
+const AMBIGUOUS: [&str; 5] = ["bearer ", "basic ", "/d/", "/sign-in/", "/password/"];
 const AMBIGUOUS_LENGTH_MIN: usize = 6;
 
 /// The line with its secrets replaced and its control characters written out.

@@ -10,7 +10,7 @@ use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
-use larder_core::model::{Artifact, Build, Job, Vcs};
+use larder_core::model::{Artifact, Build, Job, JobId, TestCounts, Vcs};
 use larder_core::{Error, JobNodes, What};
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -61,11 +61,18 @@ pub(super) struct Heading {
     pub(super) took: Option<String>,
 }
 
+/// The tabs of a build: which one is open, and what the third says, which only builds with results of tests have.
+pub(super) struct Tabs {
+    pub(super) open: &'static str,
+    pub(super) tests: Option<String>,
+}
+
 #[derive(Template)]
 #[template(path = "build_artifacts.html")]
 struct ArtifactsPage {
     frame: Frame,
     build: Heading,
+    tabs: Tabs,
     summary: String,
     nodes: Vec<NodeFiles>,
     /// The query of the page with the files that follow.
@@ -94,6 +101,13 @@ impl BuildPath {
         let builds = &visitor.app.larder().builds;
         builds.by_number(&visitor.who, &project, number).await
     }
+}
+
+/// The node of a build that an address names.
+pub(super) fn node_of<'a>(nodes: &'a [Job], id: &str) -> Result<&'a Job, Error> {
+    let id = JobId::parse(id);
+    let node = nodes.iter().find(|node| Some(node.id) == id);
+    node.ok_or(Error::NotFound(What::Job))
 }
 
 /// `GET /{vcs}/{org}/{project}/builds/{number}`
@@ -148,6 +162,7 @@ async fn artifacts_page(
     let end = from.saturating_add(FILES_MAX);
     Ok(ArtifactsPage {
         frame: visitor.frame(),
+        tabs: Tabs::of(visitor, &build, &all.nodes, "artifacts").await?,
         summary: totals(&artifacts),
         nodes: by_node(base, &all.nodes, &shown),
         more: (artifacts.len() > end).then(|| format!("?from={end}")),
@@ -217,6 +232,29 @@ impl File {
             name: name.to_owned(),
             size: size(artifact.size),
         }
+    }
+}
+
+impl Tabs {
+    /// The tabs above a page of a build with these nodes.
+    pub(super) async fn of(
+        visitor: &Visitor,
+        build: &Build,
+        nodes: &[Job],
+        open: &'static str,
+    ) -> Result<Self, Error> {
+        let kept = &visitor.app.larder().test_results;
+        let counts = kept.counts(&visitor.who, build, nodes).await?;
+        let counts = counts
+            .into_iter()
+            .fold(TestCounts::default(), TestCounts::plus);
+        let bad = counts.failures + counts.errors;
+        let tests = match (counts.total(), bad) {
+            (0, _) => None,
+            (total, 0) => Some(total.to_string()),
+            (_, bad) => Some(format!("{bad} failed")),
+        };
+        Ok(Self { open, tests })
     }
 }
 

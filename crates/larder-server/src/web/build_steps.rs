@@ -1,18 +1,15 @@
 //! The second tab of a build: the steps of each node and what they printed.
 
-use super::build::{BuildPath, Heading, node_title};
+use super::build::{BuildPath, Heading, Tabs, node_title};
 use super::format::{duration, size, terminal_text};
-use super::page::{Frame, insert_headers};
+use super::page::Frame;
 use super::visitor::Visitor;
 use askama::Template;
-use axum::body::Body;
 use axum::extract::Path;
-use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
-use larder_core::model::{Build, Job, JobId, Principal, Step, StepState};
-use larder_core::{Error, Steps, What};
-use serde::Deserialize;
+use larder_core::Error;
+use larder_core::model::{Build, Job, Step, StepState};
 
 /// The end of a step's output that the page shows, in bytes.
 const TAIL_BYTES_MAX: i64 = 32 * 1024;
@@ -21,20 +18,12 @@ const PAGE_BYTES_MAX: i64 = 2 * 1024 * 1024;
 /// Steps on one page.
 const STEPS_MAX: usize = 2_000;
 
-/// `/{vcs}/{org}/{project}/builds/{number}/steps/{job}/{seq}`
-#[derive(Debug, Deserialize)]
-pub(super) struct OutputPath {
-    #[serde(flatten)]
-    build: BuildPath,
-    job: String,
-    seq: String,
-}
-
 #[derive(Template)]
 #[template(path = "build_steps.html")]
 struct StepsPage {
     frame: Frame,
     build: Heading,
+    tabs: Tabs,
     nodes: Vec<NodeSteps>,
 }
 
@@ -70,14 +59,6 @@ pub(super) async fn steps(visitor: Visitor, Path(path): Path<BuildPath>) -> Resp
     visitor.answer(steps_page(&visitor, &path).await)
 }
 
-/// `GET /{vcs}/{org}/{project}/builds/{number}/steps/{job}/{seq}`: the whole output as it was printed.
-pub(super) async fn output(visitor: Visitor, Path(path): Path<OutputPath>) -> Response {
-    match whole_output(&visitor, &path).await {
-        Ok(response) => response,
-        Err(error) => visitor.refuse(&error),
-    }
-}
-
 async fn steps_page(visitor: &Visitor, path: &BuildPath) -> Result<StepsPage, Error> {
     let build = path.build(visitor).await?;
     let jobs = visitor
@@ -97,6 +78,7 @@ async fn steps_page(visitor: &Visitor, path: &BuildPath) -> Result<StepsPage, Er
     Ok(StepsPage {
         frame: visitor.frame(),
         build: Heading::of(&build),
+        tabs: Tabs::of(visitor, &build, &jobs, "steps").await?,
         nodes,
     })
 }
@@ -133,67 +115,6 @@ async fn node_steps(
     })
 }
 
-async fn whole_output(visitor: &Visitor, path: &OutputPath) -> Result<Response, Error> {
-    let build = path.build.build(visitor).await?;
-    let larder = visitor.app.larder();
-    let jobs = larder.jobs.of_build(&visitor.who, &build).await?;
-    let id = JobId::parse(&path.job);
-    let job = jobs.into_iter().find(|job| Some(job.id) == id);
-    let job = job.ok_or(Error::NotFound(What::Job))?;
-    let seq = path.seq.parse().map_err(|_| Error::NotFound(What::Step))?;
-    let printed = Printed {
-        steps: larder.steps.clone(),
-        who: visitor.who.clone(),
-        build,
-        job,
-        seq,
-    };
-    // What is wrong with the address is said before the first byte goes out.
-    let first = printed.after(0).await?;
-    let rest = futures_util::stream::try_unfold((printed, 0, Some(first)), next_part);
-    let mut response = Response::new(Body::from_stream(rest));
-    insert_headers(&mut response);
-    let headers = response.headers_mut();
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    headers.insert(header::CONTENT_TYPE, kind);
-    let policy = HeaderValue::from_static("sandbox; default-src 'none'");
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    Ok(response)
-}
-
-/// What one step printed.
-struct Printed {
-    steps: Steps,
-    who: Principal,
-    build: Build,
-    job: Job,
-    seq: u32,
-}
-
-impl Printed {
-    async fn after(&self, offset: i64) -> Result<Bytes, Error> {
-        self.steps
-            .output(&self.who, &self.build, &self.job, self.seq, offset)
-            .await
-    }
-}
-
-type PartState = (Printed, i64, Option<Bytes>);
-
-async fn next_part(
-    (printed, offset, known): PartState,
-) -> Result<Option<(Bytes, PartState)>, Error> {
-    let part = match known {
-        Some(part) => part,
-        None => printed.after(offset).await?,
-    };
-    if part.is_empty() {
-        return Ok(None);
-    }
-    let offset = offset + i64::try_from(part.len()).unwrap_or(0);
-    Ok(Some((part, (printed, offset, None))))
-}
-
 impl StepRow {
     fn of(step: &Step, output: &[u8], from: i64) -> Self {
         let is_bad = matches!(step.state, StepState::Failed | StepState::TimedOut);
@@ -203,7 +124,7 @@ impl StepRow {
             name: step.name.clone(),
             command: step.command.clone(),
             state: step.state.word(),
-            is_open: is_bad,
+            is_open: is_bad || step.state == StepState::Running,
             exit: step.exit_status,
             took: step
                 .finished_at

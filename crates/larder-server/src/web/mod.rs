@@ -6,11 +6,14 @@
 mod assets;
 mod build;
 mod build_steps;
+mod build_tests;
 mod format;
 mod health;
 mod page;
+mod password;
 mod projects;
 mod sign_in;
+mod step;
 mod tokens;
 mod visitor;
 
@@ -18,11 +21,16 @@ pub(crate) use page::nothing_here;
 
 use crate::http::routes::Routes;
 
-/// The routes of pages and probes.
-pub(crate) fn routes() -> Routes {
+/// The routes that say whether the server is alive and ready.
+pub(crate) fn probes() -> Routes {
     Routes::new(page::method_not_allowed)
         .get("/healthz", health::alive)
         .get("/readyz", health::ready)
+}
+
+/// The routes of pages and probes.
+pub(crate) fn routes() -> Routes {
+    probes()
         .get("/assets/larder.css", assets::style)
         .get("/", projects::home)
         .get("/{vcs}/{org}/{project}", projects::builds)
@@ -34,12 +42,26 @@ pub(crate) fn routes() -> Routes {
         )
         .get(
             "/{vcs}/{org}/{project}/builds/{number}/steps/{job}/{seq}",
-            build_steps::output,
+            step::page,
+        )
+        .get(
+            "/{vcs}/{org}/{project}/builds/{number}/steps/{job}/{seq}/raw",
+            step::raw,
+        )
+        .get(
+            "/{vcs}/{org}/{project}/builds/{number}/tests",
+            build_tests::of_build,
+        )
+        .get(
+            "/{vcs}/{org}/{project}/builds/{number}/tests/{job}",
+            build_tests::of_node,
         )
         .get("/sign-in", sign_in::form)
-        .post("/sign-in", sign_in::by_token)
+        .post("/sign-in", sign_in::by_form)
         .get("/sign-in/{secret}", sign_in::link)
         .post("/sign-in/{secret}", sign_in::by_link)
+        .get("/password/{secret}", password::form)
+        .post("/password/{secret}", password::set)
         .post("/sign-out", sign_in::out)
         .get("/account/api", tokens::moved)
         .get("/settings/tokens", tokens::list)

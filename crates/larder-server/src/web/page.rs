@@ -1,5 +1,6 @@
 //! What all pages share: the frame around them, the headers they are sent with, and how they say no.
 
+use crate::http::session::DISABLED;
 use crate::http::status::{message_of, note_detail, status_of};
 use askama::Template;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -38,6 +39,8 @@ pub(super) struct Frame {
     pub(super) base: String,
     /// Who is signed in.
     pub(super) user: Option<String>,
+    /// Whether signing out here would help.
+    pub(super) signs_out: bool,
 }
 
 #[derive(Template)]
@@ -85,6 +88,7 @@ pub(super) fn problem(frame: &Frame, error: &Error) -> Response {
         Error::TooLarge { .. }
         | Error::RangeNotSatisfiable { .. }
         | Error::UploadInterrupted(_)
+        | Error::ProjectFull { .. }
         | Error::StorageFull
         | Error::Unavailable(_)
         | Error::Internal { .. } => ("Something went wrong", message.as_str()),
@@ -99,6 +103,12 @@ pub(super) fn foreign_form(frame: &Frame) -> Response {
     let text = "This form was not sent from a page of this larder, so nothing was done. Go back to the page and send it \
                 again.";
     let title = "Not sent from here";
+    html(StatusCode::FORBIDDEN, &Problem { frame, title, text })
+}
+
+/// 403 for a user whom a proxy lets in and an operator does not.
+pub(super) fn disabled_account(frame: &Frame) -> Response {
+    let (title, text) = ("Not allowed", DISABLED);
     html(StatusCode::FORBIDDEN, &Problem { frame, title, text })
 }
 

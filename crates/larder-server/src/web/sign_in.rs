@@ -1,12 +1,13 @@
-//! Signing in, by a one-time link or a token, and out.
+//! Signing in, by a one-time link, a password or a token, and out.
 
 use super::page::{Frame, html, problem, see_other};
+use super::password;
 use super::visitor::{Posted, Visitor};
 use crate::http::session;
 use crate::http::status::{note_detail, status_of};
 use askama::Template;
 use axum::extract::{Path, Query};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use larder_core::{Error, SignedIn};
 
@@ -15,12 +16,12 @@ const TARGET_BYTES_MAX: usize = 4_096;
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
-struct SignInPage {
-    frame: Frame,
+pub(super) struct SignInPage {
+    pub(super) frame: Frame,
     /// Where to go on, if that is not the first page.
-    to: String,
+    pub(super) to: String,
     /// What was wrong with the last try.
-    fault: Option<String>,
+    pub(super) fault: Option<String>,
 }
 
 #[derive(Template)]
@@ -33,8 +34,17 @@ struct LinkPage {
 
 #[derive(Template)]
 #[template(path = "sign_in_link_dead.html")]
-struct DeadLinkPage {
+pub(super) struct DeadLinkPage {
+    pub(super) frame: Frame,
+    /// Makes another one.
+    pub(super) command: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+struct SignedOutPage<'a> {
     frame: Frame,
+    to: &'a str,
 }
 
 /// `GET /sign-in?to=…`
@@ -49,8 +59,15 @@ pub(super) async fn form(visitor: Visitor, Query(query): Query<Vec<(String, Stri
     html(StatusCode::OK, &SignInPage { frame, to, fault })
 }
 
-/// `POST /sign-in`
-pub(super) async fn by_token(posted: Posted) -> Response {
+/// `POST /sign-in`: with a password where there is one, else with a token.
+pub(super) async fn by_form(posted: Posted) -> Response {
+    if posted.has("password") {
+        return password::sign_in(posted).await;
+    }
+    by_token(posted).await
+}
+
+async fn by_token(posted: Posted) -> Response {
     let to = path_here(posted.field("to"));
     let access = &posted.visitor.app.larder().access;
     match access.sign_in_by_token(posted.field("token")).await {
@@ -110,14 +127,32 @@ pub(super) async fn out(posted: Posted) -> Response {
     if let Err(error) = ended {
         return posted.visitor.refuse(&error);
     }
-    let mut response = see_other(&posted.visitor.frame(), "/sign-in");
-    let cookie = session::no_cookie(&posted.visitor.app);
+    let app = &posted.visitor.app;
+    let mut response = match &app.sign_in().sign_out_url {
+        Some(to) => on_to_the_proxy(&posted.visitor, to.as_str()),
+        None => see_other(&posted.visitor.frame(), "/sign-in"),
+    };
+    let cookie = session::no_cookie(app);
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     response
 }
 
+/// A page that leads on. Not a redirect: browsers that hold forms to this host hold the redirects of their answers to it
+/// too, and the proxy's page may be elsewhere.
+fn on_to_the_proxy(visitor: &Visitor, to: &str) -> Response {
+    let frame = Frame {
+        user: None,
+        ..visitor.frame()
+    };
+    let mut response = html(StatusCode::OK, &SignedOutPage { frame, to });
+    if let Ok(refresh) = HeaderValue::try_from(format!("0; url={to}")) {
+        response.headers_mut().insert(header::REFRESH, refresh);
+    }
+    response
+}
+
 /// The browser gets the new session; the one that it had before is over.
-async fn begin(posted: &Posted, signed_in: &SignedIn, to: &str) -> Response {
+pub(super) async fn begin(posted: &Posted, signed_in: &SignedIn, to: &str) -> Response {
     if let Err(error) = posted.end_session().await {
         return problem(&posted.visitor.frame(), &error);
     }
@@ -128,16 +163,16 @@ async fn begin(posted: &Posted, signed_in: &SignedIn, to: &str) -> Response {
 }
 
 fn refuse_link(visitor: &Visitor, error: &Error) -> Response {
-    let frame = visitor.frame();
+    let (frame, command) = (visitor.frame(), "larder admin user link NAME");
     match error {
-        Error::NotFound(_) => html(StatusCode::NOT_FOUND, &DeadLinkPage { frame }),
+        Error::NotFound(_) => html(StatusCode::NOT_FOUND, &DeadLinkPage { frame, command }),
         other => problem(&frame, other),
     }
 }
 
 /// The path, if it cannot lead to another host, else that of the first page. Browsers read `//host`, `/\host` and paths
 /// with tabs in them as addresses of other hosts.
-fn path_here(to: &str) -> String {
+pub(super) fn path_here(to: &str) -> String {
     let is_path = to.starts_with('/') && !to.starts_with("//");
     let is_plain = to
         .bytes()

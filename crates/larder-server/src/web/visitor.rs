@@ -1,8 +1,9 @@
 //! Who looks at a page, and what of a form is believed.
 
 use super::page::{self, Frame, foreign_form, html, problem};
-use crate::http::session;
+use crate::http::session::{self, SignedInHere};
 use crate::http::state::App;
+use crate::listener::PeerAddr;
 use askama::Template;
 use axum::extract::{Form, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -10,6 +11,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use larder_core::model::{Principal, UserPrincipal};
 use larder_core::{Error, What};
+use std::net::IpAddr;
 
 /// Whoever looks at a page, signed in or not. Pages are on the main host and on no other.
 pub(super) struct Visitor {
@@ -22,6 +24,8 @@ pub(super) struct Visitor {
 /// The fields of a form that a page of ours sent.
 pub(super) struct Posted {
     pub(super) visitor: Visitor,
+    /// The address that it came from.
+    pub(super) peer: Option<IpAddr>,
     headers: HeaderMap,
     fields: Vec<(String, String)>,
 }
@@ -33,6 +37,7 @@ impl Visitor {
         Frame {
             base: self.app.base_path().to_owned(),
             user: user.map(|user| user.user.name.clone()),
+            signs_out: !self.who.is_vouched_for() || self.app.sign_in().sign_out_url.is_some(),
         }
     }
 
@@ -83,8 +88,10 @@ impl FromRequestParts<App> for Visitor {
                 _ => Uri::from_static("/"),
             },
         };
-        match session::signed_in(app, &parts.headers).await {
-            Ok(who) => visitor.who = who.unwrap_or(Principal::Anonymous),
+        match session::signed_in(app, &parts.extensions, &parts.headers).await {
+            Ok(SignedInHere::User(who)) => visitor.who = who,
+            Ok(SignedInHere::Nobody) => {}
+            Ok(SignedInHere::Disabled) => return Err(page::disabled_account(&visitor.frame())),
             Err(error) => return Err(problem(&visitor.frame(), &error)),
         }
         Ok(visitor)
@@ -94,8 +101,18 @@ impl FromRequestParts<App> for Visitor {
 impl Posted {
     /// The first value of that name, without white space around it; empty if there is none.
     pub(super) fn field(&self, name: &str) -> &str {
+        self.exactly(name).trim()
+    }
+
+    /// The same with its white space, which counts in passwords.
+    pub(super) fn exactly(&self, name: &str) -> &str {
         let found = self.fields.iter().find(|(known, _)| known == name);
-        found.map_or("", |(_, value)| value.trim())
+        found.map_or("", |(_, value)| value.as_str())
+    }
+
+    /// Whether there is a field of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(known, _)| known == name)
     }
 
     /// Every value of that name.
@@ -127,10 +144,12 @@ impl FromRequest<App> for Posted {
             return Err(foreign_form(&visitor.frame()));
         }
         let headers = parts.headers.clone();
+        let peer = parts.extensions.get::<PeerAddr>().map(|peer| peer.ip);
         let form = Form::from_request(Request::from_parts(parts, body), app).await;
         let Form(fields) = form.map_err(IntoResponse::into_response)?;
         Ok(Self {
             visitor,
+            peer,
             headers,
             fields,
         })

@@ -97,7 +97,7 @@ async fn a_documented_address_leads_to_sign_in_and_back_and_strangers_find_nothi
         .send_keys(&serving.token("ada", "admin").await)
         .await
         .unwrap();
-    click(&page, "//button[.='Sign in']").await;
+    click(&page, "//button[.='Sign in with the token']").await;
     wait_for(&page, "//pre[contains(., '12 passed')]").await;
     assert_eq!(
         page.current_url().await.unwrap().as_str(),
@@ -119,6 +119,39 @@ async fn a_documented_address_leads_to_sign_in_and_back_and_strangers_find_nothi
         .unwrap();
     wait_for(&page, "//h1[.='Not found']").await;
     assert_eq!(status(&page).await, 404);
+    page.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_step_is_followed_and_what_tests_say_is_text() {
+    let serving = Serving::start().await;
+    let chromium = Chromium::start();
+    let page = chromium.open(Look::WIDE).await;
+    let build = "/github/acme/demo/builds/2/steps";
+    page.goto(&serving.link("ada", build).await).await.unwrap();
+    click(&page, "//button[.='Sign in']").await;
+    click(&page, "//a[.='Follow it while it runs']").await;
+    wait_for(&page, "//p[contains(., 'printed nothing yet')]").await;
+    let at = serving.print(0, "kneading\n").await;
+    wait_for(&page, "//pre[contains(., 'kneading')]").await;
+    serving.print(at, "baking\n").await;
+    serving.end_step().await;
+    wait_for(&page, "//pre[contains(., 'baking')]").await;
+    wait_for(&page, "//h2[contains(., 'passed')]").await;
+    let refresh = page.find(Locator::Css("meta[http-equiv]")).await;
+    assert!(refresh.is_err(), "it goes on although the step has ended");
+    click(&page, "//a[.='Raw text']").await;
+    wait_for(&page, "//pre[contains(., 'kneading')]").await;
+
+    page.goto(&format!("{}/github/acme/demo/builds/1/tests", serving.url))
+        .await
+        .unwrap();
+    click(&page, "(//summary)[1]").await;
+    wait_for(&page, "//pre[contains(., '<img src=x')]").await;
+    wait_for(&page, "//summary[contains(., '<img src=x')]").await;
+    assert!(page.title().await.unwrap().starts_with("Tests of build 1"));
+    stays_at_home(&page, &serving.url).await;
     page.close().await.unwrap();
 }
 

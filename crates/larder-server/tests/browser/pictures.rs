@@ -46,10 +46,25 @@ async fn every_page_fits_its_screen() {
         click(&page, "//button[.='Sign in']").await;
         wait_for(&page, "//h1[.='Projects']").await;
         picture(&page, &folder, "home").await;
+        page.goto(&format!("{}/github/acme/demo/builds/1/tests", serving.url))
+            .await
+            .unwrap();
+        click(&page, "(//summary)[1]").await;
+        picture(&page, &folder, "test-failure").await;
+        click(&page, "//a[contains(., 'passed')]").await;
+        wait_for(&page, "//a[@aria-current='page'][contains(., 'passed')]").await;
+        picture(&page, &folder, "tests-passed").await;
+        page.goto(&format!("{}/github/acme/demo/builds/1/steps", serving.url))
+            .await
+            .unwrap();
+        click(&page, "//details[@open]//a[.='On a page of its own']").await;
+        wait_for(&page, "//pre[@class='output whole']").await;
+        picture(&page, &folder, "step").await;
         for (name, path) in [
             ("project", "/github/acme/demo"),
             ("artifacts", "/github/acme/demo/builds/1"),
             ("steps", "/github/acme/demo/builds/1/steps"),
+            ("tests", "/github/acme/demo/builds/1/tests"),
             ("nothing", "/github/acme/demo/builds/9"),
             ("token-new", "/settings/tokens/new"),
         ] {

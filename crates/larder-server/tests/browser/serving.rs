@@ -1,8 +1,8 @@
 //! A server over a store with a build in it.
 
 use larder_core::model::{
-    ArtifactPath, EndState, Job, NewArtifact, NewBuild, NewJob, NewStep, Principal, ProjectSlug,
-    Role, Scopes, StepState,
+    ArtifactPath, EndState, Job, JobId, NewArtifact, NewBuild, NewJob, NewStep, Principal,
+    ProjectSlug, Role, Scopes, StepState, TestOutcome, TestResult,
 };
 use larder_core::{Incoming, Larder, NewTokenRequest};
 use larder_server::Server;
@@ -16,6 +16,7 @@ const OPERATOR: &Principal = &Principal::Operator;
 pub(crate) struct Serving {
     pub(crate) url: String,
     larder: Larder,
+    running: Option<JobId>,
     stop: CancellationToken,
     _folder: tempfile::TempDir,
 }
@@ -34,9 +35,10 @@ impl Serving {
         let (url, larder) = (server.public_url().to_owned(), server.larder().clone());
         let stop = CancellationToken::new();
         tokio::spawn(server.serve(stop.clone()));
-        let serving = Self {
+        let mut serving = Self {
             url,
             larder,
+            running: None,
             stop,
             _folder: folder,
         };
@@ -71,7 +73,7 @@ impl Serving {
         )
     }
 
-    async fn fill(&self) {
+    async fn fill(&mut self) {
         let slug = ProjectSlug::parse("github/acme/demo").unwrap();
         let new = NewBuild {
             branch: Some("fix/oven".into()),
@@ -93,10 +95,17 @@ impl Serving {
         let nodes: Vec<_> = announced.nodes.into_iter().map(|node| node.job).collect();
         self.report(&nodes).await;
         let running = vec![job("test", 1)];
-        builds
-            .announce(OPERATOR, &slug, new, running)
-            .await
-            .unwrap();
+        let running = builds.announce(OPERATOR, &slug, new, running).await;
+        let running = running.unwrap().nodes[0].job.id;
+        let bake = NewStep {
+            name: "Bake".into(),
+            command: Some("make bread".into()),
+            state: StepState::Running,
+            exit_status: None,
+        };
+        let steps = &self.larder.steps;
+        steps.report(OPERATOR, running, 0, bake).await.unwrap();
+        self.running = Some(running);
         let access = &self.larder.access;
         for user in ["ada", "bob"] {
             access.create_user(OPERATOR, user, false).await.unwrap();
@@ -132,6 +141,7 @@ impl Serving {
         .await;
         self.step(&nodes[2], 0, "Build the site", Some("mdbook build"), "", 0)
             .await;
+        self.tests(&nodes[0]).await;
         let ends = [
             (EndState::Failed, 101),
             (EndState::Passed, 0),
@@ -143,6 +153,57 @@ impl Serving {
                 .await
                 .unwrap();
         }
+    }
+
+    /// A runner's report whose texts would be markup if they were not written as text.
+    async fn tests(&self, node: &Job) {
+        let result = |name: &str, outcome, message: Option<&str>| TestResult {
+            name: name.into(),
+            classname: Some("oven".into()),
+            file: Some("tests/oven.rs".into()),
+            outcome,
+            run_time_ms: 1_250,
+            message: message.map(str::to_owned),
+        };
+        let trap = "<img src=x onerror=\"document.title='trapped'\">";
+        let said = format!("assertion failed: {trap}\n  left: 180\n right: 220");
+        let mut results = vec![
+            result("cools", TestOutcome::Failure, Some(&said)),
+            result(trap, TestOutcome::Error, None),
+            result("rises", TestOutcome::Skipped, Some("no yeast")),
+        ];
+        results.extend((0..120).map(|at| {
+            let name = format!("heats to {at} degrees");
+            result(&name, TestOutcome::Success, None)
+        }));
+        let kept = &self.larder.test_results;
+        kept.keep(OPERATOR, node.id, 0, results).await.unwrap();
+    }
+
+    /// Prints more in the running step of build 2.
+    pub(crate) async fn print(&self, at: i64, text: &str) -> i64 {
+        let steps = &self.larder.steps;
+        let chunk = text.to_owned().into();
+        let printed = steps.append(OPERATOR, self.running(), 0, at, chunk).await;
+        printed.unwrap()
+    }
+
+    /// Ends the running step of build 2.
+    pub(crate) async fn end_step(&self) {
+        let step = NewStep {
+            name: "Bake".into(),
+            command: Some("make bread".into()),
+            state: StepState::Passed,
+            exit_status: Some(0),
+        };
+        let steps = &self.larder.steps;
+        let ended = steps.report(OPERATOR, self.running(), 0, step).await;
+        ended.unwrap();
+    }
+
+    /// The job of build 2, which runs.
+    pub(crate) fn running(&self) -> JobId {
+        self.running.expect("the store is filled")
     }
 
     async fn keep(&self, node: &Job, path: &str, bytes: &str) {

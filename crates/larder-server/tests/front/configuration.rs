@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use larder_server::config::{
     BlobsUrl, Config, DatabaseUrl, Overrides, ServeHtml, configuration_page, example_file,
 };
+use larder_server::metrics::metrics_page;
 
 /// A file's text, variables and options, and what came of them.
 struct Attempt<'test> {
@@ -338,18 +339,95 @@ fn settings_that_do_not_go_together_are_refused() {
 }
 
 #[test]
-fn what_is_not_built_yet_says_so() {
+fn signing_in_by_a_header_needs_a_proxy_that_is_trusted() {
+    let user = ("LARDER__SIGN_IN__USER_HEADER", "X-Forwarded-User");
+    let groups = ("LARDER__SIGN_IN__GROUPS_HEADER", "X-Forwarded-Groups");
+    let rules = (
+        "LARDER__SIGN_IN__GROUPS",
+        "dev=gh/acme:writer, a=b:c=*:admin",
+    );
+    let proxies = ("LARDER__TRUSTED_PROXIES", "10.0.0.0/8");
     assert_names(
-        of_variables(&[("LARDER__DATABASE__URL", "postgres://u:hunter2@db/x")]),
-        &["database.url", "not built yet", "u:…@db"],
+        of_variables(&[user]),
+        &["sign_in.user_header", "trusted_proxies"],
     );
     assert_names(
-        of_variables(&[("LARDER__BLOBS__URL", "s3://bucket/prefix")]),
-        &["blobs.url", "not built yet"],
+        of_variables(&[proxies, groups]),
+        &["sign_in.groups_header", "sign_in.user_header"],
     );
     assert_names(
-        of_variables(&[("LARDER__BLOBS__REGION", "x")]),
-        &["blobs.region", "not built yet"],
+        of_variables(&[proxies, user, rules]),
+        &["sign_in.groups", "sign_in.groups_header"],
+    );
+    let same = ("LARDER__SIGN_IN__GROUPS_HEADER", "x-forwarded-user");
+    assert_names(
+        of_variables(&[proxies, user, same]),
+        &["sign_in.groups_header", "sign_in.user_header"],
+    );
+    let config = of_variables(&[proxies, user, groups, rules]).unwrap();
+    let groups: Vec<_> = config
+        .sign_in
+        .groups
+        .iter()
+        .map(|rule| (rule.group.as_str(), rule.grants.on.to_string()))
+        .collect();
+    let expected = [("dev", "github/acme".to_owned()), ("a=b:c", "*".to_owned())];
+    assert_eq!(groups, expected);
+}
+
+#[test]
+fn a_wrong_rule_or_header_of_the_sign_in_is_named() {
+    for rule in [
+        "dev",
+        "dev:writer",
+        "=*:writer",
+        "dev=*:owner",
+        "dev=acme:writer",
+    ] {
+        let file = format!("[sign_in]\ngroups = ['{rule}']");
+        assert_names(of_file(&file), &["sign_in.groups", "GROUP=PLACE:ROLE"]);
+    }
+    for header in ["Cookie", "Authorization", "X-Forwarded-For", "a b", ""] {
+        let file = format!("[sign_in]\nuser_header = '{header}'");
+        assert_names(of_file(&file), &["sign_in.user_header", "allowed"]);
+    }
+    for url in ["//evil.example", "javascript:x", "bye", "/a b"] {
+        let file = format!("[sign_in]\nsign_out_url = '{url}'");
+        assert_names(of_file(&file), &["sign_in.sign_out_url", "allowed"]);
+    }
+}
+
+#[test]
+fn what_one_store_needs_and_another_does_not_take_is_named() {
+    let postgres = ("LARDER__DATABASE__URL", "postgres://u:p@db/larder");
+    assert_names(of_variables(&[postgres]), &["database.url", "keys.seal"]);
+    let seal = (
+        "LARDER__KEYS__SEAL",
+        "c2VhbHNlYWxzZWFsc2VhbHNlYWxzZWFsc2VhbDEyMzQ=",
+    );
+    of_variables(&[postgres, seal]).unwrap();
+    assert_names(
+        of_variables(&[("LARDER__KEYS__SEAL", "short")]),
+        &["keys.seal", "openssl rand"],
+    );
+    let nameless = ("LARDER__DATABASE__URL", "postgres://u:p@db");
+    assert_names(
+        of_variables(&[nameless, seal]),
+        &["database.url", "database"],
+    );
+    let bucket = ("LARDER__BLOBS__URL", "s3://bucket/prefix");
+    of_variables(&[bucket]).unwrap();
+    assert_names(
+        of_variables(&[bucket, ("LARDER__BLOBS__ACCESS_KEY", "x")]),
+        &["blobs.access_key", "blobs.secret_key"],
+    );
+    assert_names(
+        of_variables(&[("LARDER__BLOBS__ENDPOINT", "https://s3.example")]),
+        &["blobs.endpoint", "s3://"],
+    );
+    assert_names(
+        of_variables(&[bucket, ("LARDER__BLOBS__REDIRECT", "always")]),
+        &["blobs.redirect", "never", "auto"],
     );
 }
 
@@ -375,9 +453,10 @@ fn root() -> PathBuf {
 /// A document's path, and what writes it.
 type Document = (&'static str, fn() -> String);
 
-const DOCUMENTS: [Document; 2] = [
+const DOCUMENTS: [Document; 3] = [
     ("larder.example.toml", example_file),
     ("docs/configuration.md", configuration_page),
+    ("docs/metrics.md", metrics_page),
 ];
 
 #[test]
@@ -392,7 +471,7 @@ fn the_documents_are_what_the_code_says() {
 }
 
 #[test]
-#[ignore = "writes larder.example.toml and docs/configuration.md"]
+#[ignore = "writes larder.example.toml, docs/configuration.md and docs/metrics.md"]
 fn write_the_documents() {
     for (path, text) in DOCUMENTS {
         std::fs::write(root().join(path), text()).unwrap();

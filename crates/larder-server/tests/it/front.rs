@@ -3,13 +3,14 @@
 use crate::support::{Answer, DEMO, TestLarder, UNKNOWN_TOKENS_MAX};
 use axum::body::Body;
 use axum::http::{Method, Request};
+use larder_core::DatabaseAddress;
 use larder_core::model::{ArtifactId, EndState, Job, Principal, ProjectSlug};
 use larder_server::listener::PeerAddr;
 use std::net::IpAddr;
 
 /// Of the form of a token, with a checksum that is right, and known to nobody.
 async fn unknown_token() -> String {
-    let elsewhere = TestLarder::start();
+    let elsewhere = TestLarder::start().await;
     elsewhere.root("root").await;
     elsewhere.token("root", "admin").await
 }
@@ -42,7 +43,7 @@ async fn link(larder: &TestLarder, artifact: ArtifactId) -> String {
 
 #[tokio::test]
 async fn too_many_unknown_tokens_are_refused_in_the_form_of_each_api() {
-    let (larder, token) = (TestLarder::start(), unknown_token().await);
+    let (larder, token) = (TestLarder::start().await, unknown_token().await);
     let paths = [
         ("/larder/v1/projects", "/code"),
         ("/v2/user", "/message"),
@@ -57,9 +58,11 @@ async fn too_many_unknown_tokens_are_refused_in_the_form_of_each_api() {
                 .body(Body::empty())
                 .unwrap();
             let ip = IpAddr::from([192, 0, 2, number]);
-            request
-                .extensions_mut()
-                .insert(PeerAddr { ip, is_https: true });
+            request.extensions_mut().insert(PeerAddr {
+                ip,
+                is_https: true,
+                is_through_proxy: false,
+            });
             let before = answer.replace(larder.request(request).await);
             assert!(before.is_none_or(|before| before.status == 401), "{path}");
         }
@@ -95,7 +98,7 @@ async fn packed_bodies_are_refused_in_the_form_of_the_api() {
 
 #[tokio::test]
 async fn a_host_that_nobody_configured_answers_probes_only() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     assert_eq!(get(&larder, "evil.test", "/v2").await.status, 421);
     assert_eq!(
         get(&larder, "evil.test", "/healthz").await.pair(),
@@ -109,7 +112,7 @@ async fn a_host_that_nobody_configured_answers_probes_only() {
 
 #[tokio::test]
 async fn the_one_host_of_files_answers_files_links_and_probes_only() {
-    let larder = TestLarder::with_content_url("https://files.test");
+    let larder = TestLarder::with_content_url("https://files.test").await;
     let [(job, artifact), _] = two_jobs(&larder).await;
     let token = larder.admin().await;
     let output = format!("/output/job/{}/artifacts/0/report.html", job.id);
@@ -161,7 +164,7 @@ async fn the_one_host_of_files_answers_files_links_and_probes_only() {
 
 #[tokio::test]
 async fn the_host_of_a_job_follows_links_to_its_own_files_only_and_answers_probes() {
-    let larder = TestLarder::with_content_url("https://{n}-{project}-{vcs}.files.test");
+    let larder = TestLarder::with_content_url("https://{n}-{project}-{vcs}.files.test").await;
     let [(_, one), (_, two)] = two_jobs(&larder).await;
     let (slug, projects) = (ProjectSlug::parse(DEMO).unwrap(), &larder.larder.projects);
     let project = projects
@@ -194,16 +197,30 @@ async fn the_host_of_a_job_follows_links_to_its_own_files_only_and_answers_probe
 #[tokio::test]
 async fn outside_the_path_of_the_public_address_the_answer_says_so() {
     let nothing = (404, "There is nothing at this address.\n");
-    let larder = TestLarder::at("https://larder.test/builds", None);
+    let larder = TestLarder::at("https://larder.test/builds", None).await;
     assert_eq!(larder.get("", "/v2").await.pair(), nothing);
     assert_eq!(larder.get("", "/builds/nowhere").await.pair(), nothing);
     assert_eq!(
         larder.get("", "/builds/healthz").await.pair(),
         (200, "alive\n")
     );
+    // With and without the slash, the first page asks to sign in.
+    for first in ["/builds", "/builds/"] {
+        let answer = larder.get("", first).await;
+        assert_eq!(answer.status, 302, "{first}");
+        assert_eq!(answer.header("location"), "/builds/sign-in?to=/", "{first}");
+    }
+    // Probes often know nothing but an address.
+    for probe in ["/healthz", "/readyz"] {
+        assert_eq!(
+            get(&larder, "192.0.2.7", probe).await.status,
+            200,
+            "{probe}"
+        );
+    }
     // The host of a job has no such path.
     let pattern = "https://{n}-{project}-{vcs}.files.test";
-    let larder = TestLarder::at("https://larder.test/builds", Some(pattern));
+    let larder = TestLarder::at("https://larder.test/builds", Some(pattern)).await;
     two_jobs(&larder).await;
     let list = format!("/builds/api/v1.1/project/{DEMO}/1/artifacts");
     let url = larder.get("", &list).await.json()[0]["url"]
@@ -216,8 +233,11 @@ async fn outside_the_path_of_the_public_address_the_answer_says_so() {
 /// An empty transaction would be fine on a full disk.
 #[tokio::test]
 async fn a_probe_writes_a_row() {
-    let larder = TestLarder::start();
-    let log = larder.larder.settings().database.with_extension("db-wal");
+    let larder = TestLarder::start().await;
+    let DatabaseAddress::Sqlite(database) = &larder.larder.settings().database else {
+        return;
+    };
+    let log = database.with_extension("db-wal");
     let before = std::fs::read(&log).unwrap();
     larder.get("", "/readyz").await.is(200);
     assert_ne!(std::fs::read(&log).unwrap(), before);

@@ -11,6 +11,12 @@ mod front;
 mod hostile_names;
 mod larder;
 mod matrix;
+mod measured;
+mod operators;
+mod proxied;
+mod ready;
 mod retention;
+#[path = "../../../larder-core/tests/it/stores.rs"]
+mod stores;
 mod support;
 mod web;

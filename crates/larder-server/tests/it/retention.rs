@@ -24,7 +24,7 @@ struct Sample {
 
 impl Sample {
     async fn new() -> Self {
-        let test = TestLarder::start();
+        let test = TestLarder::start().await;
         test.project(DEMO, false).await;
         test.root("root").await;
         let token = test.token("root", "admin").await;

@@ -108,24 +108,3 @@ pub(super) async fn one(
     };
     Ok(spelling.answer(&body)?)
 }
-
-#[derive(Serialize)]
-struct TestsBody {
-    tests: [String; 0],
-    exceptions: [String; 0],
-}
-
-/// `GET …/:build_num/tests`: no results of tests are kept, so none are listed.
-pub(super) async fn tests(
-    State(app): State<App>,
-    Caller(who): Caller,
-    Path(path): Path<JobPath>,
-    spelling: Spelling,
-) -> Result<Response, Error> {
-    summary::readable(&app, &who, &path).await?;
-    let body = TestsBody {
-        tests: [],
-        exceptions: [],
-    };
-    Ok(spelling.answer(&body)?)
-}

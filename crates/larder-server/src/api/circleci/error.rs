@@ -77,7 +77,9 @@ fn not_found(what: What, form: Form) -> &'static str {
         (What::Project | What::Organization, _) => "Project not found",
         (What::Artifact, _) => "Artifact not found",
         (What::Step, _) => "Step not found",
-        (What::User | What::Token | What::SignInLink, _) => "Not found",
+        (What::Upload | What::User | What::Token | What::SignInLink | What::PasswordLink, _) => {
+            "Not found"
+        }
     }
 }
 

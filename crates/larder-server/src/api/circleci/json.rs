@@ -2,6 +2,7 @@
 //! documents print it, `[ {` and `"key" : value`. A `/` is never escaped: the documents' recipes grep the raw text.
 
 use crate::http::state::App;
+use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::http::request::Parts;
@@ -48,26 +49,83 @@ impl Spelling {
         let text = self
             .text(body)
             .map_err(|error| larder_core::Error::internal("spell an answer", error))?;
-        let headers = [
-            (CONTENT_TYPE, "application/json; charset=utf-8"),
-            (VARY, "Accept"),
-        ];
-        Ok((headers, text).into_response())
+        Ok(answer_of(text.into()))
+    }
+
+    /// What stands around the items of an object with a list and, after it, a list without any.
+    pub(super) fn lists(self, list: &str, empty: &str) -> AroundItems {
+        let (open, between, end, close) = match self {
+            Self::Compact => (
+                format!(r#"{{"{list}":["#),
+                ",",
+                "]",
+                format!(r#","{empty}":[]}}"#),
+            ),
+            Self::Pretty => (
+                format!("{{\n  \"{list}\" : ["),
+                ", ",
+                " ]",
+                format!(",\n  \"{empty}\" : []\n}}"),
+            ),
+        };
+        let space = if self == Self::Pretty { " " } else { "" };
+        AroundItems {
+            empty: format!("{open}]{close}"),
+            open: format!("{open}{space}"),
+            between,
+            close: format!("{end}{close}"),
+        }
+    }
+
+    /// An item of such a list.
+    pub(super) fn item(self, item: &impl Serialize) -> Result<Vec<u8>, larder_core::Error> {
+        self.text_at(1, item)
+            .map_err(|error| larder_core::Error::internal("spell an item", error))
     }
 
     fn text(self, body: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+        self.text_at(0, body)
+    }
+
+    /// A body that stands so deep in others.
+    fn text_at(self, depth: usize, body: &impl Serialize) -> serde_json::Result<Vec<u8>> {
         let mut text = Vec::new();
         match self {
             Self::Compact => serde_json::to_writer(&mut text, body)?,
             Self::Pretty => {
                 body.serialize(&mut Serializer::with_formatter(
                     &mut text,
-                    Documented::default(),
+                    Documented {
+                        depth,
+                        has_value: false,
+                    },
                 ))?;
             }
         }
         Ok(text)
     }
+}
+
+/// An answer with a spelled body, which may come piece by piece.
+pub(super) fn answer_of(body: Body) -> Response {
+    let headers = [
+        (CONTENT_TYPE, "application/json; charset=utf-8"),
+        (VARY, "Accept"),
+    ];
+    (headers, body).into_response()
+}
+
+/// What stands around the items of a list that is spelled piece by piece.
+#[derive(Debug)]
+pub(super) struct AroundItems {
+    /// Before the first.
+    pub(super) open: String,
+    /// Between two.
+    pub(super) between: &'static str,
+    /// After the last.
+    pub(super) close: String,
+    /// All of it where there are none.
+    pub(super) empty: String,
 }
 
 /// The spelling of the documents, which is Jackson's: members of an object on lines of their own, elements of an array
@@ -164,6 +222,36 @@ mod tests {
           } ]
         }
         "#);
+    }
+
+    #[test]
+    fn a_list_spelled_piece_by_piece_is_spelled_as_at_once() {
+        for spelling in [Spelling::Compact, Spelling::Pretty] {
+            let around = spelling.lists("tests", "exceptions");
+            let item = spelling.item(&json!({ "a": 1 })).unwrap();
+            let item = String::from_utf8(item).unwrap();
+            let pieces = [&around.open, &item, around.between, &item, &around.close].concat();
+            let whole = json!({ "tests": [{ "a": 1 }, { "a": 1 }], "exceptions": [] });
+            assert_spelled(spelling, &pieces, &whole);
+            let none = json!({ "tests": [], "exceptions": [] });
+            assert_spelled(spelling, &around.empty, &none);
+        }
+    }
+
+    /// `lists` orders its members, the map of `json!` sorts them.
+    #[track_caller]
+    fn assert_spelled(spelling: Spelling, pieces: &str, whole: &serde_json::Value) {
+        #[derive(Serialize)]
+        struct Ordered<'a> {
+            tests: &'a serde_json::Value,
+            exceptions: &'a serde_json::Value,
+        }
+        let ordered = Ordered {
+            tests: &whole["tests"],
+            exceptions: &whole["exceptions"],
+        };
+        let text = String::from_utf8(spelling.text(&ordered).unwrap()).unwrap();
+        assert_eq!(pieces, text);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod lookup;
 mod output;
 mod steps;
 mod summary;
+mod tests;
 mod v2;
 mod v3;
 
@@ -72,7 +73,7 @@ fn v1_1() -> Routes {
         )
         .get(
             "/api/v1.1/project/{vcs}/{username}/{project}/{number}/tests",
-            builds::tests,
+            tests::v1_1,
         )
         .get(
             "/api/v1.1/project/{vcs}/{username}/{project}/{number}/output/{step}/{index}",
@@ -103,7 +104,7 @@ fn v1() -> Routes {
         .get("/api/v1/project/{username}/{project}/{number}", builds::one)
         .get(
             "/api/v1/project/{username}/{project}/{number}/tests",
-            builds::tests,
+            tests::v1_1,
         )
         .get(
             "/api/v1/project/{username}/{project}/{number}/output/{step}/{index}",
@@ -135,6 +136,11 @@ fn v2() -> Routes {
             v2::artifacts_of_slug,
         )
         .get("/api/v2/project/{slug}/job/{number}", v2::job_of_slug)
+        .get(
+            "/api/v2/project/{vcs}/{username}/{project}/{number}/tests",
+            tests::v2,
+        )
+        .get("/api/v2/project/{slug}/{number}/tests", tests::v2_of_slug)
         .get("/api/v2/workflow/{id}/job", v2::workflow_jobs)
         .get("/api/v2/{*elsewhere}", error::no_such_route)
 }

@@ -25,9 +25,9 @@ const PAGE_ITEMS: usize = 1_000;
 
 /// A page of things.
 #[derive(Serialize)]
-struct PageBody<T> {
-    items: Vec<T>,
-    next_page_token: Option<String>,
+pub(super) struct PageBody<T> {
+    pub(super) items: Vec<T>,
+    pub(super) next_page_token: Option<String>,
 }
 
 /// No `pretty_path` here.
@@ -47,7 +47,7 @@ pub(super) struct SlugPath {
 
 impl SlugPath {
     /// The same in parts. What is no slug becomes one that no project has.
-    fn parts(self) -> JobPath {
+    pub(super) fn parts(self) -> JobPath {
         let slug = ProjectSlug::parse(&self.slug).ok();
         let (vcs, username, project) = match slug {
             Some(slug) => (slug.vcs.word().to_owned(), slug.org, slug.name),

@@ -3,7 +3,7 @@
 use crate::api::larder::auth::Caller;
 use crate::api::larder::error::{Error, range_not_satisfiable};
 use crate::api::larder::extract::{Id as _, Json, Path, Query, cursor, page_size, words};
-use crate::api::larder::upload::new_artifact;
+use crate::api::larder::file_headers::new_artifact;
 use crate::http::download::{self, Wish};
 use crate::http::state::App;
 use crate::http::upload::{counted, incoming};
@@ -199,7 +199,8 @@ async fn page(
     })
 }
 
-fn artifact_body(app: &App, artifact: &Artifact) -> ArtifactBody {
+/// An artifact on the wire.
+pub(super) fn artifact_body(app: &App, artifact: &Artifact) -> ArtifactBody {
     // Before the bytes have come there are only claims.
     let is_measured = artifact.finished_at.is_some();
     ArtifactBody {
@@ -220,6 +221,7 @@ fn artifact_body(app: &App, artifact: &Artifact) -> ArtifactBody {
             .sha256
             .filter(|_| is_measured)
             .map(|digest| digest.hex()),
+        mode: artifact.mode.map(|mode| mode.to_string()),
         created_at: artifact.created_at.rfc3339(),
         finished_at: artifact.finished_at.map(Timestamp::rfc3339),
         url: format!(

@@ -74,17 +74,28 @@ pub(super) async fn build(
     Ok(Json(build_body(&app, &build, &jobs)))
 }
 
+/// `DELETE /larder/v1/builds/{id}`
+pub(super) async fn delete(
+    State(app): State<App>,
+    Caller(who): Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Error> {
+    app.larder().builds.delete(&who, BuildId::of(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Which builds of a project.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     state: Option<String>,
     branch: Option<String>,
+    tag: Option<String>,
     before: Option<String>,
     limit: Option<u32>,
 }
 
-/// `GET /larder/v1/projects/{vcs}/{org}/{name}/builds?branch=&state=&before=&limit=`
+/// `GET /larder/v1/projects/{vcs}/{org}/{name}/builds?branch=&tag=&state=&before=&limit=`
 pub(super) async fn of_project(
     State(app): State<App>,
     Caller(who): Caller,
@@ -130,6 +141,7 @@ impl Wanted {
                 .filter(|branch| !branch.is_empty())
                 .cloned()
                 .collect(),
+            tag: self.tag.clone().filter(|tag| !tag.is_empty()),
             ..BuildFilter::default()
         })
     }

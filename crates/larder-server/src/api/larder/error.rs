@@ -181,6 +181,7 @@ fn code(error: &larder_core::Error) -> &'static str {
         E::TooLarge { .. } => "too_large",
         E::RangeNotSatisfiable { .. } => "range_not_satisfiable",
         E::UploadInterrupted(_) => "upload_interrupted",
+        E::ProjectFull { .. } => "project_full",
         E::StorageFull => "storage_full",
         E::Unavailable(_) => "unavailable",
         E::Internal { .. } => "internal",
@@ -215,6 +216,13 @@ mod tests {
         check(Core::Expired(What::Artifact), 410, "expired");
         check(Core::NotFound(What::Artifact), 404, "not_found");
         check(Core::StorageFull, 507, "storage_full");
+        let full = Core::ProjectFull {
+            project: "github/acme/demo".into(),
+            limit: 10,
+            used: 9,
+            wanted: 2,
+        };
+        check(full, 507, "project_full");
         check(Core::Unavailable("away".into()), 503, "unavailable");
         check(
             Core::UploadInterrupted("reset".into()),

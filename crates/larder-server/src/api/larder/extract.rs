@@ -130,6 +130,11 @@ impl Id for JobId {
     }
 }
 
+/// An id of an upload in parts, which is the id that its artifact will have.
+pub(super) fn upload_id(text: &str) -> Result<ArtifactId, CoreError> {
+    ArtifactId::parse(text).ok_or(CoreError::NotFound(What::Upload))
+}
+
 /// How many entries a page holds.
 pub(super) fn page_size(given: Option<u32>, default: u32, max: u32) -> Result<u32, Error> {
     match given.unwrap_or(default) {

@@ -6,11 +6,14 @@ mod auth;
 mod builds;
 mod error;
 mod extract;
+mod file_headers;
+mod folders;
 mod jobs;
 mod openapi;
 mod projects;
 mod steps;
-mod upload;
+mod tests;
+mod uploads;
 
 use crate::http::routes::Routes;
 
@@ -20,6 +23,7 @@ pub(crate) fn routes() -> Routes {
         .get("/larder/v1/openapi.json", openapi::document)
         .get("/larder/v1/projects", projects::list)
         .get("/larder/v1/projects/{vcs}/{org}/{name}", projects::project)
+        .delete("/larder/v1/projects/{vcs}/{org}/{name}", projects::delete)
         .post(
             "/larder/v1/projects/{vcs}/{org}/{name}/builds",
             builds::announce,
@@ -29,6 +33,7 @@ pub(crate) fn routes() -> Routes {
             builds::of_project,
         )
         .get("/larder/v1/builds/{id}", builds::build)
+        .delete("/larder/v1/builds/{id}", builds::delete)
         .post("/larder/v1/builds/{id}/jobs", builds::add_jobs)
         .get("/larder/v1/builds/{id}/artifacts", artifacts::of_build)
         .get("/larder/v1/jobs/{id}", jobs::job)
@@ -44,10 +49,26 @@ pub(crate) fn routes() -> Routes {
             "/larder/v1/jobs/{id}/artifacts/{*path}",
             artifacts::delete_by_path,
         )
+        .post("/larder/v1/jobs/{id}/uploads", uploads::begin)
+        .get("/larder/v1/jobs/{id}/uploads/{upload}", uploads::upload)
+        .delete("/larder/v1/jobs/{id}/uploads/{upload}", uploads::give_up)
+        .put(
+            "/larder/v1/jobs/{id}/uploads/{upload}/parts/{part}",
+            uploads::receive,
+        )
+        .post(
+            "/larder/v1/jobs/{id}/uploads/{upload}/finish",
+            uploads::finish,
+        )
+        .get("/larder/v1/builds/{id}/folders", folders::of_build)
+        .get("/larder/v1/jobs/{id}/folders", folders::of_job)
+        .put("/larder/v1/jobs/{id}/folders/{*path}", folders::keep)
         .get("/larder/v1/jobs/{id}/steps", steps::of_job)
         .put("/larder/v1/jobs/{id}/steps/{seq}", steps::report)
         .post("/larder/v1/jobs/{id}/steps/{seq}/output", steps::append)
         .get("/larder/v1/jobs/{id}/steps/{seq}/output", steps::output)
+        .get("/larder/v1/jobs/{id}/tests", tests::of_job)
+        .put("/larder/v1/jobs/{id}/tests/{report}", tests::keep)
         .get("/larder/v1/artifacts/{id}", artifacts::artifact)
         .delete("/larder/v1/artifacts/{id}", artifacts::delete)
         .get("/larder/v1/artifacts/{id}/content", artifacts::content)

@@ -5,6 +5,7 @@ use crate::api::larder::error::Error;
 use crate::api::larder::extract::{Json, Path};
 use crate::http::state::App;
 use axum::extract::State;
+use axum::http::StatusCode;
 use larder_core::model::{Project, ProjectSlug, Scope};
 use larder_protocol::{ProjectBody, ProjectList};
 
@@ -33,6 +34,17 @@ pub(super) async fn project(
     let slug = ProjectSlug::from_parts(&vcs, &org, &name)?;
     let project = app.larder().projects.by_slug(&who, &slug).await?;
     Ok(Json(project_body(&project)))
+}
+
+/// `DELETE /larder/v1/projects/{vcs}/{org}/{name}`
+pub(super) async fn delete(
+    State(app): State<App>,
+    Caller(who): Caller,
+    Path((vcs, org, name)): Path<(String, String, String)>,
+) -> Result<StatusCode, Error> {
+    let slug = ProjectSlug::from_parts(&vcs, &org, &name)?;
+    app.larder().projects.delete(&who, &slug).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn project_body(project: &Project) -> ProjectBody {

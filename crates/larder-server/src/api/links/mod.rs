@@ -4,7 +4,7 @@
 
 mod error;
 
-use crate::http::download::{Wish, send};
+use crate::http::download::{Wish, send_or_redirect};
 use crate::http::hosts::RequestHost;
 use crate::http::routes::Routes;
 use crate::http::state::App;
@@ -37,7 +37,7 @@ async fn redeem(
     {
         return Err(larder_core::Error::NotFound(What::Artifact).into());
     }
-    Ok(send(&app, &wish.without_query(), &readable).await?)
+    Ok(send_or_redirect(&app, &wish.without_query(), &readable).await?)
 }
 
 /// A job's own host shows that job's files only, so that no other job's page runs in its origin.

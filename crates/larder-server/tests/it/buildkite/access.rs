@@ -312,7 +312,7 @@ async fn outside_the_callers_projects_the_answer_is_as_for_what_does_not_exist()
 
 #[tokio::test]
 async fn a_public_project_can_be_read_by_everybody_with_a_token() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project("github/acme/demo", false).await;
     larder.project("github/open/source", true).await;
     larder.user("ada", Role::Writer, "github/acme/demo").await;

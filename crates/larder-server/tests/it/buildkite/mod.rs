@@ -26,7 +26,7 @@ struct Sample {
 
 impl Sample {
     async fn new() -> Self {
-        let larder = TestLarder::start();
+        let larder = TestLarder::start().await;
         larder.project("github/acme/demo", false).await;
         larder.user("ada", Role::Writer, "github/acme/demo").await;
         let token = larder.token("ada", "admin").await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn me_is_the_user_of_a_personal_token() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     let personal = larder
         .member("ada", Role::Reader, DEMO, "view-builds")
@@ -31,7 +31,7 @@ async fn me_is_the_user_of_a_personal_token() {
 
 /// Jobs 1, 3 and 4 of `master` passed, failed and run; job 2 of `feature/x` failed.
 async fn four_jobs() -> TestLarder {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     larder.project("github/acme/other", true).await;
     for (branch, end) in [

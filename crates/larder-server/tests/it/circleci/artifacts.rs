@@ -44,7 +44,7 @@ async fn lists_are_spelled_as_the_source_document_prints_them() {
     let (_, example) = document.split_once("```json\n").unwrap();
     let (example, _) = example.split_once("\n```").unwrap();
     let hosts = "https://{n}-{project}-{vcs}.circle-artifacts.com";
-    let larder = TestLarder::with_content_url(hosts);
+    let larder = TestLarder::with_content_url(hosts).await;
     let project = larder.project(DEMO, true).await;
     for _ in 1..24 {
         larder.job("master").await;
@@ -94,7 +94,7 @@ async fn lists_are_compact_only_for_clients_that_ask_for_json() {
 /// Vector 29, v1.1.
 #[tokio::test]
 async fn a_job_without_artifacts_lists_none() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     larder.job("master").await;
     for path in [LIST, "/api/v1.1/project/github/acme/demo/latest/artifacts"] {
@@ -105,7 +105,7 @@ async fn a_job_without_artifacts_lists_none() {
 /// Vector 41, and the order of lists.
 #[tokio::test]
 async fn the_nodes_of_a_job_list_the_same_path_each_with_its_own_address() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     let nodes = larder
         .build(DEMO, NewBuild::default(), &[("build", 2)])
@@ -134,7 +134,7 @@ async fn the_nodes_of_a_job_list_the_same_path_each_with_its_own_address() {
 /// Vector 44.
 #[tokio::test]
 async fn of_equal_paths_the_later_content_wins() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     let job = larder.job("master").await;
     larder.keep(job.id, "out.txt", "first").await;
@@ -151,7 +151,7 @@ async fn of_equal_paths_the_later_content_wins() {
 
 #[tokio::test]
 async fn what_is_deleted_disappears_from_lists_and_addresses() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     let job = larder.job("master").await;
     let kept = larder.keep(job.id, "out.txt", "bytes").await;
@@ -168,7 +168,7 @@ async fn what_is_deleted_disappears_from_lists_and_addresses() {
 
 #[tokio::test]
 async fn a_running_job_lists_what_it_has_kept_so_far() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     let job = larder.job("master").await;
     larder.keep(job.id, "a", "a").await;
@@ -186,7 +186,7 @@ async fn a_running_job_lists_what_it_has_kept_so_far() {
 
 #[tokio::test]
 async fn other_hosts_of_code_have_projects_of_their_own() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     keep_sample(&larder, true).await;
     larder.project("bitbucket/acme/demo", true).await;
     for vcs in ["bb", "bitbucket"] {

@@ -19,7 +19,7 @@ fn numbers(answer: &Answer) -> Vec<i64> {
 }
 
 async fn demo() -> TestLarder {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     larder
 }
@@ -319,24 +319,5 @@ async fn long_output_comes_in_several_messages_that_join_to_what_was_printed() {
         "{} of {} bytes",
         joined.len(),
         printed.len()
-    );
-}
-
-#[tokio::test]
-async fn no_results_of_tests_are_kept() {
-    let larder = demo().await;
-    larder.job("master").await;
-    for path in [
-        format!("{PROJECT}/1/tests"),
-        "/api/v1/project/acme/demo/1/tests".into(),
-    ] {
-        assert_eq!(
-            larder.get("", &path).await.json(),
-            json!({ "tests": [], "exceptions": [] })
-        );
-    }
-    assert_eq!(
-        larder.get("", &format!("{PROJECT}/2/tests")).await.status,
-        404
     );
 }

@@ -8,7 +8,7 @@ use larder_core::model::{Principal, ProjectSlug, Role};
 const HOSTS: &str = "https://{n}-{project}-{vcs}.artifacts.example";
 
 async fn wildcard(public: bool) -> (TestLarder, String) {
-    let larder = TestLarder::with_content_url(HOSTS);
+    let larder = TestLarder::with_content_url(HOSTS).await;
     keep_sample(&larder, public).await;
     let slug = ProjectSlug::parse(DEMO).unwrap();
     let project = larder

@@ -61,7 +61,7 @@ async fn a_file_that_is_not_there_is_an_artifact_not_found() {
 /// Vector 23.
 #[tokio::test]
 async fn the_literal_variable_of_old_addresses_leads_to_the_file() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     let job = larder.job("master").await;
     let path = "tmp/circle-artifacts.AbC/hello.txt";
@@ -88,7 +88,7 @@ async fn the_literal_variable_of_old_addresses_leads_to_the_file() {
 /// Vectors 24 and 25.
 #[tokio::test]
 async fn names_come_back_through_the_address_that_the_list_gives() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     let job = larder.job("master").await;
     let names = [
@@ -137,7 +137,7 @@ async fn names_come_back_through_the_address_that_the_list_gives() {
 
 #[tokio::test]
 async fn a_plus_means_itself_and_if_there_is_no_such_file_a_space() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     let job = larder.job("master").await;
     larder.keep(job.id, "a b", "space").await;
@@ -159,7 +159,7 @@ async fn a_plus_means_itself_and_if_there_is_no_such_file_a_space() {
 /// Vector 45: the recipe appends the token to the address as the list gives it.
 #[tokio::test]
 async fn an_address_with_a_token_appended_gives_the_file_of_a_private_project() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     super::keep_sample(&larder, false).await;
     let token = larder
         .member("ada", larder_core::model::Role::Reader, DEMO, "view-builds")
@@ -185,7 +185,7 @@ async fn an_address_with_a_token_appended_gives_the_file_of_a_private_project() 
 /// Any node's id means the job, and the index picks the node.
 #[tokio::test]
 async fn an_output_address_takes_the_node_from_its_index() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     let nodes = larder
         .build(

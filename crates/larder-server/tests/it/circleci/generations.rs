@@ -73,7 +73,7 @@ async fn v2_knows_no_such_job() {
 /// Vector 29, v2.
 #[tokio::test]
 async fn v2_lists_nothing_for_a_job_without_artifacts() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     larder.job("master").await;
     assert_eq!(
@@ -84,7 +84,7 @@ async fn v2_lists_nothing_for_a_job_without_artifacts() {
 
 #[tokio::test]
 async fn v2_gives_long_lists_in_pages_that_join_without_gap_or_overlap() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     let nodes = larder
         .build(DEMO, NewBuild::default(), &[("build", 2)])
@@ -128,7 +128,7 @@ async fn v2_gives_long_lists_in_pages_that_join_without_gap_or_overlap() {
 
 /// A build whose job `test` passed on two nodes in 1.5 s, and whose job `deploy` is queued.
 async fn two_jobs() -> (TestLarder, Announced) {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     let jobs = vec![
         NewJob {
@@ -194,7 +194,7 @@ async fn v2_lists_the_jobs_of_a_workflow_which_is_a_build() {
 /// Vector 30.
 #[tokio::test]
 async fn v3_lists_the_artifacts_of_a_job_by_its_id() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, false).await;
     let nodes = larder
         .build(DEMO, NewBuild::default(), &[("build", 2)])
@@ -229,7 +229,7 @@ async fn v3_lists_the_artifacts_of_a_job_by_its_id() {
 
 #[tokio::test]
 async fn v3_refuses_with_an_id_a_title_and_a_detail() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, false).await;
     let job = larder.job("master").await;
     let missing =

@@ -7,7 +7,7 @@ const LATEST: &str = "/api/v1.1/project/github/acme/demo/latest/artifacts";
 
 /// Jobs of `master`: 1 passed, 2 failed, 3 runs. Each keeps its number.
 async fn three_jobs() -> TestLarder {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     for (number, end) in [
         (1, Some(EndState::Passed)),
@@ -175,7 +175,7 @@ async fn the_latest_job_without_artifacts_lists_none_and_has_no_file() {
 
 #[tokio::test]
 async fn a_project_without_jobs_has_no_latest() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(DEMO, true).await;
     assert_eq!(
         larder.get("", LATEST).await.pair(),

@@ -8,6 +8,7 @@ mod files;
 mod generations;
 mod latest;
 mod refusals;
+mod tests;
 mod tokens;
 
 use crate::support::{DEMO, TestLarder};
@@ -18,7 +19,7 @@ const LIST: &str = "/api/v1.1/project/github/acme/demo/1/artifacts";
 
 /// A public project whose job 1 holds what the documents' sample makes.
 async fn sample() -> (TestLarder, Job) {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     let job = keep_sample(&larder, true).await;
     (larder, job)
 }

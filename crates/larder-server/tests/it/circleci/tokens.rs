@@ -12,7 +12,7 @@ const DENIED: (u16, &str) = (403, r#"{"message":"Permission denied"}"#);
 
 /// A private project and a reader's token for it.
 async fn private() -> (TestLarder, String) {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     keep_sample(&larder, false).await;
     let token = larder
         .member("ada", Role::Reader, DEMO, "view-builds")
@@ -211,7 +211,7 @@ async fn a_token_of_another_project_reaches_nothing_here() {
 
 #[tokio::test]
 async fn a_jobs_token_reads_its_own_build_only_and_ends_with_it() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     keep_sample(&larder, false).await;
     let own = larder
         .build(DEMO, NewBuild::default(), &[("build", 1)])

@@ -186,7 +186,7 @@ async fn an_unknown_project_is_made_only_by_who_may_make_it() {
         .await
         .refused(404, "not_found", "project");
 
-    let open = TestLarder::with_settings(|settings| settings.auto_create_projects = true);
+    let open = TestLarder::with_settings(|settings| settings.auto_create_projects = true).await;
     open.project(DEMO, false).await;
     let writer = open.member("ada", Role::Writer, DEMO, "write_builds").await;
     open.post(&writer, path, "{}").await.is(201);

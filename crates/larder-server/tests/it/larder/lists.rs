@@ -45,7 +45,8 @@ async fn five_builds() -> (TestLarder, String) {
         // Some of them in the same millisecond: the number breaks the tie.
         test.larder.clock().advance_ms(number % 2);
         let branch = if number == 3 { "side" } else { "main" };
-        let build = json!({ "branch": branch, "jobs": [{ "name": "a" }] });
+        let tag = (number > 3).then(|| format!("v{number}"));
+        let build = json!({ "branch": branch, "tag": tag, "jobs": [{ "name": "a" }] });
         announce(&test, &writer, &build).await;
     }
     (test, writer)
@@ -86,6 +87,8 @@ async fn builds_are_filtered_and_mistakes_in_a_filter_are_named() {
     for (query, expected) in [
         ("?branch=side", vec![3]),
         ("?branch=none", vec![]),
+        ("?tag=v4", vec![4]),
+        ("?tag=v4&branch=side", vec![]),
         ("?state=passed", vec![]),
         ("?state=passed,running&branch=main", vec![5, 4, 2, 1]),
     ] {

@@ -3,9 +3,12 @@
 mod access;
 mod artifacts;
 mod builds;
+mod folders;
 mod jobs;
 mod lists;
+mod parts;
 mod steps;
+mod tests;
 pub(crate) mod uploads;
 
 use crate::support::{DEMO, TestLarder};

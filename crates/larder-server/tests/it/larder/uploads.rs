@@ -4,7 +4,6 @@ use super::{NOBODY, Running};
 use crate::support::{Answer, DEMO, TestLarder};
 use axum::body::{Body, Bytes};
 use axum::http::Method;
-use std::path::Path;
 
 /// SHA-256 of `abc`.
 const ABC: &str = "sha-256=:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=:";
@@ -27,17 +26,10 @@ async fn put(
         .await
 }
 
-/// Files that hold bytes of users: what the store keeps below `blobs`.
-fn blob_files(test: &TestLarder) -> usize {
-    fn count(folder: &Path) -> usize {
-        let entries = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path());
-        entries
-            .map(|path| if path.is_dir() { count(&path) } else { 1 })
-            .sum()
-    }
-    count(&test.larder.settings().blobs)
+/// Files or objects that hold bytes of users and that rows name.
+async fn blob_files(test: &TestLarder) -> i64 {
+    let sql = "SELECT COUNT(*) FROM container WHERE state <> 'intent'";
+    test.beside.number(sql).await
 }
 
 #[tokio::test]
@@ -52,7 +44,7 @@ async fn the_same_content_again_is_the_same_artifact() {
     let back = put(&running, "a", &[], "abc").await.is(201).json();
     assert_ne!(first["id"], back["id"]);
     put(&running, "b", &[], "abc").await.is(201);
-    assert_eq!(blob_files(&running.test), 2);
+    assert_eq!(blob_files(&running.test).await, 2);
 }
 
 #[tokio::test]
@@ -131,7 +123,7 @@ async fn a_digest_that_is_sent_is_checked() {
         .await
         .json();
     assert_eq!(job["artifact_count"], 4);
-    assert_eq!(blob_files(&running.test), 2);
+    assert_eq!(blob_files(&running.test).await, 2);
 }
 
 #[tokio::test]
@@ -178,7 +170,7 @@ async fn the_media_type_is_the_clients_or_the_extensions() {
 
 #[tokio::test]
 async fn a_file_over_the_limit_names_the_limit_and_leaves_nothing() {
-    let test = TestLarder::with_settings(|settings| settings.max_file_bytes = 10);
+    let test = TestLarder::with_settings(|settings| settings.max_file_bytes = 10).await;
     test.project(DEMO, false).await;
     let running = Running::over(test).await;
     put(&running, "ten", &[], "0123456789").await.is(201);
@@ -198,7 +190,7 @@ async fn a_file_over_the_limit_names_the_limit_and_leaves_nothing() {
     put(&running, "chunked", &[], Body::from_stream(chunks))
         .await
         .refused(413, "too_large", "10 bytes");
-    assert_eq!(blob_files(&running.test), 1);
+    assert_eq!(blob_files(&running.test).await, 1);
 }
 
 #[tokio::test]
@@ -217,7 +209,7 @@ async fn a_body_that_breaks_off_leaves_nothing() {
         .get(&running.writer, &running.artifact("cut"))
         .await
         .refused(404, "not_found", "");
-    assert_eq!(blob_files(&running.test), 0);
+    assert_eq!(blob_files(&running.test).await, 0);
 }
 
 #[tokio::test]
@@ -238,7 +230,7 @@ async fn an_ended_or_unknown_job_takes_nothing() {
         .put(&running.writer, &running.artifact("late"), "1")
         .await
         .refused(409, "conflict", "ended");
-    assert_eq!(blob_files(&running.test), 0);
+    assert_eq!(blob_files(&running.test).await, 0);
 }
 
 #[tokio::test]

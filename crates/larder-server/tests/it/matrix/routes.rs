@@ -128,6 +128,18 @@ const DELETE_AS_WRITER: Needs = writes(
     JobMay::Never,
 );
 
+const DELETE_BUILD: Needs = administers(Level::Build);
+const DELETE_PROJECT: Needs = administers(Level::Project);
+
+const fn administers(level: Level) -> Needs {
+    Needs::On {
+        level,
+        scopes: &[Scope::Admin],
+        role: Role::Admin,
+        job: JobMay::Never,
+    }
+}
+
 const fn organization(scopes: &'static [Scope]) -> Needs {
     reads(Level::Organization, scopes, JobMay::Never)
 }
@@ -180,23 +192,7 @@ pub(crate) fn circleci() -> Vec<Row> {
             get(CircleCi, &rest, needs)
         }));
     }
-    let newer = [
-        (
-            "v2/project/{vcs}/{username}/{project}/{number}/artifacts",
-            READ_ARTIFACTS,
-        ),
-        (
-            "v2/project/{vcs}/{username}/{project}/job/{number}",
-            READ_BUILD,
-        ),
-        ("v2/project/{slug}/{number}/artifacts", READ_ARTIFACTS),
-        ("v2/project/{slug}/job/{number}", READ_BUILD),
-        ("v2/workflow/{id}/job", READ_BUILD),
-        ("v2/{*elsewhere}", Needs::NoSuchRoute),
-        ("v3/jobs/{id}/artifacts", READ_ARTIFACTS),
-        ("v3/{*elsewhere}", Needs::NoSuchRoute),
-    ];
-    rows.extend(newer.map(|(rest, needs)| get(CircleCi, &format!("/api/{rest}"), needs)));
+    rows.extend(circleci_newer());
     rows.extend([
         get(
             CircleCi,
@@ -212,6 +208,32 @@ pub(crate) fn circleci() -> Vec<Row> {
         }),
     );
     rows
+}
+
+/// v2 and v3.
+fn circleci_newer() -> [Row; 10] {
+    let newer = [
+        (
+            "v2/project/{vcs}/{username}/{project}/{number}/artifacts",
+            READ_ARTIFACTS,
+        ),
+        (
+            "v2/project/{vcs}/{username}/{project}/job/{number}",
+            READ_BUILD,
+        ),
+        ("v2/project/{slug}/{number}/artifacts", READ_ARTIFACTS),
+        ("v2/project/{slug}/job/{number}", READ_BUILD),
+        (
+            "v2/project/{vcs}/{username}/{project}/{number}/tests",
+            READ_BUILD,
+        ),
+        ("v2/project/{slug}/{number}/tests", READ_BUILD),
+        ("v2/workflow/{id}/job", READ_BUILD),
+        ("v2/{*elsewhere}", Needs::NoSuchRoute),
+        ("v3/jobs/{id}/artifacts", READ_ARTIFACTS),
+        ("v3/{*elsewhere}", Needs::NoSuchRoute),
+    ];
+    newer.map(|(rest, needs)| get(Dialect::CircleCi, &format!("/api/{rest}"), needs))
 }
 
 pub(crate) fn buildkite() -> Vec<Row> {
@@ -297,12 +319,17 @@ pub(crate) fn native() -> Vec<Row> {
         get("jobs/{id}", READ_BUILD),
         get("jobs/{id}/artifacts", READ_ARTIFACTS),
         get("jobs/{id}/artifacts/{*path}", READ_ARTIFACTS),
+        get("builds/{id}/folders", READ_ARTIFACTS),
+        get("jobs/{id}/folders", READ_ARTIFACTS),
+        get("jobs/{id}/uploads/{upload}", KEEP),
         get("jobs/{id}/steps", READ_BUILD),
+        get("jobs/{id}/tests", READ_BUILD),
         get("jobs/{id}/steps/{seq}/output", READ_BUILD),
         get("artifacts/{id}", READ_ARTIFACTS),
         get("artifacts/{id}/content", READ_ARTIFACTS),
     ];
     rows.extend(native_changes());
+    rows.extend(native_uploads());
     rows.extend(native_telling());
     rows
 }
@@ -320,13 +347,58 @@ fn native_changes() -> Vec<Row> {
     let (by_path, by_id) = ("jobs/{id}/artifacts/{*path}", "artifacts/{id}");
     let (build, job) = (r#"{"jobs":[{"name":"first"}]}"#, r#"{"name":"more"}"#);
     let end = r#"{"state":"passed","exit_status":0}"#;
+    let report = r#"{"tests":[{"name":"a","result":"success","run_time_ms":1}]}"#;
     vec![
         change(post.clone(), builds, ANNOUNCE, build, 201),
         change(post, "builds/{id}/jobs", ADD_JOBS, job, 200),
         change(patch, "jobs/{id}", RUN_JOB, end, 200),
-        change(put, by_path, KEEP, "new", 201),
+        change(put.clone(), by_path, KEEP, "new", 201),
+        change(put, "jobs/{id}/tests/{report}", RUN_JOB, report, 204),
         change(delete.clone(), by_path, DELETE, "", 204),
+        change(delete.clone(), "builds/{id}", DELETE_BUILD, "", 204),
+        change(
+            delete.clone(),
+            "projects/{vcs}/{org}/{name}",
+            DELETE_PROJECT,
+            "",
+            204,
+        ),
         change(delete, by_id, DELETE, "", 204),
+    ]
+}
+
+/// Uploads in parts, and empty folders.
+fn native_uploads() -> [Row; 5] {
+    let (upload, begin) = (
+        "uploads/{upload}",
+        r#"{"path":"b","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}"#,
+    );
+    let change = |method, rest: &str, body, ok| Row {
+        method,
+        ok,
+        body,
+        trace: Trace::Audited,
+        ..get(
+            Dialect::Native,
+            &format!("/larder/v1/jobs/{{id}}/{rest}"),
+            KEEP,
+        )
+    };
+    [
+        change(Method::POST, "uploads", begin, 201),
+        change(Method::DELETE, upload, "", 204),
+        change(Method::POST, &format!("{upload}/finish"), "", 201),
+        // What is told is told by the upload that it is a part of.
+        Row {
+            trace: Trace::Telling,
+            ..change(
+                Method::PUT,
+                &format!("{upload}/parts/{{part}}"),
+                "part",
+                204,
+            )
+        },
+        change(Method::PUT, "folders/{*path}", "", 201),
     ]
 }
 
@@ -377,22 +449,32 @@ pub(crate) fn pages() -> Vec<Row> {
         ..get(template, needs)
     };
     let build = "/{vcs}/{org}/{project}/builds/{number}";
-    let (steps, output) = (
-        format!("{build}/steps"),
-        format!("{build}/steps/{{job}}/{{seq}}"),
-    );
+    let of_build = |rest: &str| {
+        let template = format!("{build}/{rest}");
+        self::get(Dialect::Page, &template, READ_BUILD)
+    };
     let token = "name=laptop&scope=read_user";
     vec![
         get("/", Needs::Own(&[])),
         get("/{vcs}/{org}/{project}", LIST_BUILDS),
         leads_on("/{vcs}/{org}/{project}/{number}", READ_BUILD),
         get(build, READ_BUILD),
-        get(&steps, READ_BUILD),
-        get(&output, READ_BUILD),
+        of_build("steps"),
+        of_build("steps/{job}/{seq}"),
+        of_build("steps/{job}/{seq}/raw"),
+        of_build("tests"),
+        of_build("tests/{job}"),
         get("/sign-in", Needs::NotSignedIn),
         change("/sign-in", Needs::SecretInForm, "token=", 303),
         get("/sign-in/{secret}", Needs::SecretInAddress(404)),
         change("/sign-in/{secret}", Needs::SecretInAddress(404), "", 303),
+        get("/password/{secret}", Needs::SecretInAddress(404)),
+        change(
+            "/password/{secret}",
+            Needs::SecretInAddress(404),
+            "password=battery+staple&again=battery+staple",
+            303,
+        ),
         change("/sign-out", Needs::Own(&[]), "", 303),
         leads_on("/account/api", Needs::Nothing),
         get("/settings/tokens", Needs::Own(&[])),

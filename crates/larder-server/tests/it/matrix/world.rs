@@ -3,14 +3,19 @@
 use crate::matrix::callers::{self, Caller};
 use crate::support::{START, TestLarder};
 use larder_core::clock::Timestamp;
-use larder_core::model::{EndState, NewBuild, NewJob, NewStep, Principal, StepState};
-use larder_core::{Announced, AnnouncedNode};
+use larder_core::model::{
+    ArtifactId, ArtifactPath, EndState, JobId, NewArtifact, NewBuild, NewJob, NewStep, Principal,
+    Sha256Digest, StepState,
+};
+use larder_core::{Announced, AnnouncedNode, Incoming};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::path::PathBuf;
 
 /// A UUID of which nothing is known.
 const NOBODY: &str = "00000000-0000-7000-8000-000000000000";
+/// SHA-256 of `part`.
+const PART: &str = "37a680133bd09342f934afb8dd2c7d9e1b624da5f35e3a38adb103e37c055ed1";
+/// SHA-256 of `whole`.
+const WHOLE: &str = "5d5766cf2d78701614200418ee1450690d9af12c84d52545e4802f001ad53099";
 /// One millisecond more than a job's token lives after the job.
 const TOKEN_GONE_MS: i64 = 10 * 60 * 1000 + 1;
 
@@ -30,10 +35,16 @@ pub(crate) struct Place {
     pub(crate) index: u32,
     pub(crate) path: &'static str,
     pub(crate) artifact: String,
+    /// An upload that awaits its one part.
+    pub(crate) upload: String,
+    /// An upload of which every part has come.
+    pub(crate) whole_upload: String,
     /// What follows `/d/` in a link to the artifact.
     pub(crate) link: String,
     /// What follows `/sign-in/` in a user's link.
     pub(crate) sign_in: String,
+    /// What follows `/password/` in that user's link.
+    pub(crate) password: String,
 }
 
 /// Tokens of the jobs of a place.
@@ -60,7 +71,7 @@ pub(crate) struct World {
 impl World {
     /// Projects whose code is on this host.
     pub(crate) async fn of(vcs: &'static str) -> Self {
-        let test = TestLarder::start();
+        let test = TestLarder::start().await;
         let shapes = [
             ("acme", "demo", false),
             ("acme", "hidden-pantry", false),
@@ -81,11 +92,13 @@ impl World {
             finished.await.unwrap();
         }
         test.clock.set(Timestamp(START.0 + TOKEN_GONE_MS));
-        let sign_in = {
+        let (sign_in, password) = {
             test.account("guest").await;
             let access = &test.larder.access;
+            // A link for a password ends those that were there.
+            let password = access.password_link(&Principal::Operator, "guest").await;
             let link = access.sign_in_link(&Principal::Operator, "guest", "/");
-            link.await.unwrap()
+            (link.await.unwrap(), password.unwrap())
         };
         let (mut places, mut tokens) = (Vec::new(), Vec::new());
         for ((org, name, public), announced) in shapes.into_iter().zip(ended) {
@@ -95,6 +108,7 @@ impl World {
                 name,
                 public,
                 sign_in: sign_in.clone(),
+                password: password.clone(),
                 ..blank
             };
             let (place, of_jobs) = place.furnish(&test, &announced).await;
@@ -110,67 +124,38 @@ impl World {
     }
 
     /// The same again, to be changed.
-    pub(crate) fn copy(&self) -> Self {
+    pub(crate) async fn copy(&self) -> Self {
         Self {
-            test: self.test.copy(),
+            test: self.test.copy().await,
             places: self.places.clone(),
             callers: self.callers.clone(),
         }
     }
 
-    /// Every file of the blobs.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let mut files = Vec::new();
-        files_below(&self.test.larder.settings().blobs, &mut files);
-        files.sort();
-        files
+    /// Every file or object of the blobs.
+    pub(crate) async fn files(&self) -> Vec<String> {
+        self.test.beside.blobs().await
     }
 
-    /// Every row of the store but what is noted without an act: when a token was last used, and numbers handed out.
-    pub(crate) fn rows(&self) -> BTreeMap<String, Vec<String>> {
-        let path = self.test.larder.settings().database.clone();
-        let database = rusqlite::Connection::open(path).unwrap();
-        let names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'counter'";
-        let mut statement = database.prepare(names).unwrap();
-        let names = statement.query_map([], |row| row.get::<_, String>(0));
-        let names = names.unwrap().map(Result::unwrap);
-        names
-            .map(|name| {
-                let rows = rows_of(&database, &name);
-                (name, rows)
-            })
-            .collect()
-    }
-}
-
-fn files_below(folder: &std::path::Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files_below(&path, files);
-        } else {
-            files.push(path);
-        }
-    }
-}
-
-fn rows_of(database: &rusqlite::Connection, table: &str) -> Vec<String> {
-    let mut statement = database
-        .prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2"))
-        .unwrap();
-    let columns = statement.column_names();
-    let columns: Vec<String> = columns.map(ToOwned::to_owned).collect();
-    let rows = statement.query_map([], |row| {
-        let mut text = String::new();
-        for (index, column) in columns.iter().enumerate() {
-            if column != "used_at" {
-                let value: rusqlite::types::Value = row.get(index)?;
-                write!(text, "{column}={value:?} ").unwrap();
+    /// Every row of the store but what is noted without an act: when a token was last used, numbers handed out, and
+    /// objects that are intended.
+    pub(crate) async fn rows(&self) -> BTreeMap<String, Vec<Vec<String>>> {
+        let beside = &self.test.beside;
+        let tables = beside.tables().await;
+        let noted = |table: &&String| !["counter", "schema_version"].contains(&table.as_str());
+        let tables: Vec<_> = tables.into_iter().filter(|table| noted(&table)).collect();
+        let query = |table: &String| match table.as_str() {
+            "token" => {
+                "SELECT id, name, description, scopes, revoked_at FROM token ORDER BY 1".to_owned()
             }
-        }
-        Ok(text)
-    });
-    rows.unwrap().map(Result::unwrap).collect()
+            "session" => "SELECT id, account_pk, expires_at FROM session ORDER BY 1".to_owned(),
+            "container" => "SELECT * FROM container WHERE state <> 'intent' ORDER BY 1".to_owned(),
+            _ => format!("SELECT * FROM {table} ORDER BY 1, 2"),
+        };
+        let queries: Vec<_> = tables.iter().map(query).collect();
+        let answers = beside.ask_all(&queries).await;
+        tables.into_iter().zip(answers).collect()
+    }
 }
 
 impl Place {
@@ -201,8 +186,11 @@ impl Place {
             index: 0,
             path: "dir/a.txt",
             artifact: NOBODY.to_owned(),
+            upload: NOBODY.to_owned(),
+            whole_upload: NOBODY.to_owned(),
             link: "no-link".to_owned(),
             sign_in: "no-link".to_owned(),
+            password: "no-link".to_owned(),
         }
     }
 
@@ -260,6 +248,12 @@ impl Place {
         let later = test.build(&self.slug(), on_main(), &[("later", 1)]).await;
         let job = &own.job;
         let artifact = test.keep(job.id, "dir/a.txt", "what is kept").await;
+        let upload = begin(test, job.id, "part", PART).await;
+        let whole = begin(test, job.id, "whole", WHOLE).await;
+        let bytes = Incoming::from_bytes("whole");
+        let artifacts = &test.larder.artifacts;
+        let received = artifacts.receive_part(operator, job.id, whole, 0, None, bytes);
+        received.await.unwrap();
         let step = NewStep {
             name: "make".to_owned(),
             command: None,
@@ -284,11 +278,25 @@ impl Place {
             job: own.job.id.to_string(),
             job_number: own.job.number.unwrap().to_string(),
             artifact: artifact.id.to_string(),
+            upload: upload.to_string(),
+            whole_upload: whole.to_string(),
             link: link.unwrap().token,
             ..self
         };
         (place, tokens)
     }
+}
+
+/// Begins the upload of a file that is named after what it says.
+async fn begin(test: &TestLarder, job: JobId, says: &str, sha256: &str) -> ArtifactId {
+    let new = NewArtifact {
+        size: Some(says.len() as u64),
+        sha256: Sha256Digest::parse_hex(sha256),
+        ..NewArtifact::new(ArtifactPath::parse(says).unwrap(), "text/plain")
+    };
+    let artifacts = &test.larder.artifacts;
+    let begun = artifacts.begin_upload(&Principal::Operator, job, new).await;
+    begun.unwrap().upload.artifact.id
 }
 
 fn on_main() -> NewBuild {

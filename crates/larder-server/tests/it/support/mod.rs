@@ -6,6 +6,7 @@ mod ask;
 
 pub(crate) use answer::Answer;
 
+use crate::stores::Beside;
 use axum::Router;
 use larder_core::clock::{Clock, Timestamp};
 use larder_core::model::{
@@ -14,7 +15,7 @@ use larder_core::model::{
 };
 use larder_core::{Announced, Incoming, Larder, NewTokenRequest, Settings};
 use larder_server::app;
-use larder_server::config::{Config, ServeHtml};
+use larder_server::config::{Config, ServeHtml, SignInConfig};
 use larder_server::http::hosts::Hosts;
 use larder_server::http::invalid_tokens::{InvalidTokens, Limiter};
 use larder_server::http::state::{App, AppSettings};
@@ -33,13 +34,26 @@ pub(crate) const DEMO: &str = "github/acme/demo";
 pub(crate) struct TestLarder {
     pub(crate) larder: Larder,
     pub(crate) clock: Clock,
+    pub(crate) app: App,
     router: Router,
     /// Holds `home/data`, the store's folder, and nothing else.
     pub(crate) folder: tempfile::TempDir,
+    /// The store beside the larder's back.
+    pub(crate) beside: Beside,
 }
 
 /// What a server serves, over an open larder.
 pub(crate) fn service_over(larder: &Larder, public_url: &str, content_url: Option<&str>) -> Router {
+    service_behind(larder, public_url, content_url, SignInConfig::default()).1
+}
+
+/// The same behind a proxy that signs users in.
+pub(crate) fn service_behind(
+    larder: &Larder,
+    public_url: &str,
+    content_url: Option<&str>,
+    sign_in: SignInConfig,
+) -> (App, Router) {
     let config = Config {
         public_url: Some(public_url.parse().unwrap()),
         content_url: content_url.map(|url| url.to_owned().try_into().unwrap()),
@@ -50,80 +64,111 @@ pub(crate) fn service_over(larder: &Larder, public_url: &str, content_url: Optio
         public_url: public_url.parse().unwrap(),
         content_url: config.content_url,
         serve_html: ServeHtml::Render,
+        sign_in: Arc::new(sign_in),
     };
     let limiter = Limiter {
         counts: Arc::new(InvalidTokens::new(UNKNOWN_TOKENS_MAX)),
         clock: larder.clock().clone(),
     };
-    app::service(App::new(larder.clone(), addresses), hosts, limiter)
+    let app = App::new(larder.clone(), addresses);
+    (app.clone(), app::service(app, hosts, limiter))
 }
 
 impl TestLarder {
-    pub(crate) fn start() -> Self {
-        Self::start_with(None, |_| ())
+    pub(crate) async fn start() -> Self {
+        Self::start_with(None, |_| ()).await
     }
 
     /// With one private project.
     pub(crate) async fn with_demo() -> Self {
-        let test = Self::start();
+        let test = Self::start().await;
         test.project(DEMO, false).await;
         test
     }
 
     /// With a host for user content.
-    pub(crate) fn with_content_url(content_url: &str) -> Self {
-        Self::start_with(Some(content_url), |_| ())
+    pub(crate) async fn with_content_url(content_url: &str) -> Self {
+        Self::start_with(Some(content_url), |_| ()).await
     }
 
     /// Somewhere else than at [`URL`].
-    pub(crate) fn at(public_url: &str, content_url: Option<&str>) -> Self {
+    pub(crate) async fn at(public_url: &str, content_url: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self::in_folder(folder, START, public_url, content_url, |_| ())
+        Self::in_folder(folder, START, public_url, content_url, |_| ()).await
     }
 
     /// With other settings.
-    pub(crate) fn with_settings(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::start_with(None, change)
+    pub(crate) async fn with_settings(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_with(None, change).await
     }
 
-    fn start_with(content_url: Option<&str>, change: impl FnOnce(&mut Settings)) -> Self {
+    /// The same store behind a proxy that signs users in.
+    pub(crate) fn behind(
+        self,
+        public_url: &str,
+        content_url: Option<&str>,
+        sign_in: SignInConfig,
+    ) -> Self {
+        let (app, router) = service_behind(&self.larder, public_url, content_url, sign_in);
+        Self {
+            app,
+            router,
+            ..self
+        }
+    }
+
+    async fn start_with(content_url: Option<&str>, change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self::in_folder(folder, START, URL, content_url, change)
+        Self::in_folder(folder, START, URL, content_url, change).await
     }
 
     /// A larder with rows of its own, which are as they are here now, over the same bytes.
-    pub(crate) fn copy(&self) -> Self {
+    pub(crate) async fn copy(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("home/data");
         std::fs::create_dir_all(&data).unwrap();
-        for entry in std::fs::read_dir(&self.larder.settings().data).unwrap() {
-            let entry = entry.unwrap();
-            if entry.path().is_file() {
-                std::fs::copy(entry.path(), data.join(entry.file_name())).unwrap();
-            }
+        let keys = "signing-keys.json";
+        if let Ok(text) = std::fs::read(self.larder.settings().data.join(keys)) {
+            std::fs::write(data.join(keys), text).unwrap();
         }
-        let blobs = self.larder.settings().blobs.clone();
-        let same_bytes = |settings: &mut Settings| settings.blobs = blobs;
-        Self::in_folder(folder, self.clock.now(), URL, None, same_bytes)
+        let mut settings = Settings::in_folder(data);
+        settings.blobs = self.larder.settings().blobs.clone();
+        let beside = self.beside.copy_to(&mut settings).await;
+        Self::over(folder, settings, beside, self.clock.now(), URL, None).await
     }
 
-    fn in_folder(
+    async fn in_folder(
         folder: tempfile::TempDir,
         now: Timestamp,
         public_url: &str,
         content_url: Option<&str>,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
-        let clock = Clock::manual(now);
         let mut settings = Settings::in_folder(folder.path().join("home/data"));
         change(&mut settings);
-        let larder = Larder::open(settings, clock.clone()).unwrap();
-        let router = service_over(&larder, public_url, content_url);
+        let beside = Beside::place(&mut settings).await;
+        Self::over(folder, settings, beside, now, public_url, content_url).await
+    }
+
+    async fn over(
+        folder: tempfile::TempDir,
+        settings: Settings,
+        beside: Beside,
+        now: Timestamp,
+        public_url: &str,
+        content_url: Option<&str>,
+    ) -> Self {
+        let clock = Clock::manual(now);
+        let larder = Larder::open(settings, clock.clone()).await.unwrap();
+        let no_one = SignInConfig::default();
+        let (app, router) = service_behind(&larder, public_url, content_url, no_one);
         Self {
             larder,
             clock,
+            app,
             router,
             folder,
+            beside,
         }
     }
 

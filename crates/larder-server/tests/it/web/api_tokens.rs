@@ -5,7 +5,7 @@ use axum::http::{Method, StatusCode};
 use larder_core::model::Role;
 
 async fn larder() -> TestLarder {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(false).await;
     larder.user("ada", Some(Role::Reader)).await;
     larder.user("bob", None).await;
@@ -122,16 +122,7 @@ async fn what_is_done_through_pages_is_in_the_audit_log() {
     let ada = larder.browser_of("ada").await;
     ada.post("/settings/tokens", "name=x&scope=read_user").await;
     ada.post("/sign-out", "").await;
-    let database = larder.larder.settings().database.clone();
-    let rows = rusqlite::Connection::open(database).unwrap();
-    let mut acts = rows
-        .prepare("SELECT actor, act FROM audit WHERE actor = 'user ada'")
-        .unwrap();
-    let acts: Vec<(String, String)> = acts
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    let acts: Vec<_> = acts.iter().map(|(_, act)| act.as_str()).collect();
-    assert_eq!(acts, ["sign in", "issue token", "sign out"]);
+    let sql = "SELECT act FROM audit WHERE actor = 'user ada' ORDER BY 1";
+    let acts = larder.beside.ask(sql).await.concat();
+    assert_eq!(acts, ["issue token", "sign in", "sign out"]);
 }

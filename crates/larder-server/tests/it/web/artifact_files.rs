@@ -10,7 +10,7 @@ const LATEST: &str =
     "/api/v1.1/project/github/acme/demo/latest/artifacts/0/out/a%20b.txt?branch=main";
 
 async fn larder() -> TestLarder {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(false).await;
     larder.user("ada", Some(Role::Reader)).await;
     larder.user("bob", None).await;
@@ -172,7 +172,8 @@ async fn the_host_of_a_job_takes_tokens_and_never_cookies() {
     let larder = TestLarder::at(
         "https://larder.test",
         Some("https://{n}-{project}-{vcs}.artifacts.test"),
-    );
+    )
+    .await;
     larder.project(false).await;
     larder.user("ada", Some(Role::Reader)).await;
     larder.build().await;
@@ -199,7 +200,7 @@ async fn the_host_of_a_job_takes_tokens_and_never_cookies() {
 
 #[tokio::test]
 async fn the_host_of_users_content_shows_no_pages_and_reads_no_cookies() {
-    let larder = TestLarder::at("https://larder.test", Some("https://files.test"));
+    let larder = TestLarder::at("https://larder.test", Some("https://files.test")).await;
     larder.project(false).await;
     larder.user("ada", Some(Role::Reader)).await;
     larder.build().await;
@@ -216,7 +217,7 @@ async fn the_host_of_users_content_shows_no_pages_and_reads_no_cookies() {
 
 #[tokio::test]
 async fn public_files_ask_nobody_to_sign_in() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(true).await;
     larder.build().await;
     let nobody = larder.browser();

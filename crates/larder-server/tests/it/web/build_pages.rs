@@ -15,7 +15,7 @@ const PAGES: [&str; 6] = [
 
 #[tokio::test]
 async fn the_first_open_tab_of_a_build_links_every_file_of_every_node() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(false).await;
     larder.user("ada", Some(Role::Reader)).await;
     let nodes = larder.build().await;
@@ -51,7 +51,7 @@ async fn the_first_open_tab_of_a_build_links_every_file_of_every_node() {
 
 #[tokio::test]
 async fn the_second_tab_shows_steps_with_their_exit_status_and_output() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(false).await;
     larder.user("ada", Some(Role::Reader)).await;
     let nodes = larder.build().await;
@@ -66,7 +66,7 @@ async fn the_second_tab_shows_steps_with_their_exit_status_and_output() {
     ] {
         page.shows(text);
     }
-    let output = format!("/github/acme/demo/builds/1/steps/{}/0", nodes[0].id);
+    let output = format!("/github/acme/demo/builds/1/steps/{}/0/raw", nodes[0].id);
     let raw = browser.get(&output).await;
     assert_eq!(raw.text, "\u{1b}[31msticky\u{1b}[0m <script>\n");
     assert_eq!(raw.header("content-type"), "text/plain; charset=utf-8");
@@ -80,7 +80,7 @@ async fn the_second_tab_shows_steps_with_their_exit_status_and_output() {
 
 #[tokio::test]
 async fn long_output_is_shown_by_its_end_and_sent_whole() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(false).await;
     larder.user("ada", Some(Role::Reader)).await;
     let nodes = larder.build().await;
@@ -99,14 +99,14 @@ async fn long_output_is_shown_by_its_end_and_sent_whole() {
     let page = browser.get("/github/acme/demo/builds/1/steps").await;
     page.shows("The end of 1.3 MiB");
     assert!(!page.text.contains("sticky") && page.text.len() < 64 * 1024);
-    let output = format!("/github/acme/demo/builds/1/steps/{}/0", nodes[0].id);
+    let output = format!("/github/acme/demo/builds/1/steps/{}/0/raw", nodes[0].id);
     let raw = browser.get(&output).await;
     assert_eq!(raw.text.len(), 25 + 5 * chunk.len());
 }
 
 #[tokio::test]
 async fn the_address_of_a_job_leads_to_its_build() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(false).await;
     larder.user("ada", Some(Role::Reader)).await;
     larder.build().await;
@@ -122,7 +122,7 @@ async fn the_address_of_a_job_leads_to_its_build() {
 
 #[tokio::test]
 async fn home_and_project_list_builds() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(false).await;
     larder.user("ada", Some(Role::Reader)).await;
     larder.user("bob", None).await;
@@ -147,7 +147,7 @@ async fn home_and_project_list_builds() {
 
 #[tokio::test]
 async fn strangers_find_the_same_nothing_as_where_there_is_nothing() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(false).await;
     larder.user("bob", None).await;
     larder.build().await;
@@ -173,7 +173,7 @@ async fn strangers_find_the_same_nothing_as_where_there_is_nothing() {
 
 #[tokio::test]
 async fn public_projects_are_shown_to_everybody() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(true).await;
     larder.build().await;
     let nobody = larder.browser();
@@ -191,7 +191,7 @@ async fn public_projects_are_shown_to_everybody() {
 
 #[tokio::test]
 async fn pages_say_what_a_browser_may_do_with_them() {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(false).await;
     larder.user("ada", Some(Role::Reader)).await;
     larder.build().await;
@@ -204,6 +204,7 @@ async fn pages_say_what_a_browser_may_do_with_them() {
         "/github/acme/demo",
         "/github/acme/demo/builds/1",
         "/github/acme/demo/builds/1/steps",
+        "/github/acme/demo/builds/1/tests",
         "/github/acme/demo/builds/9",
         "/settings/tokens",
         "/settings/tokens/new",

@@ -8,7 +8,7 @@ const HOUR_MS: i64 = 60 * 60 * 1000;
 const PAGE: &str = "/github/acme/demo/builds/1";
 
 async fn larder() -> TestLarder {
-    let larder = TestLarder::start();
+    let larder = TestLarder::start().await;
     larder.project(false).await;
     larder.user("ada", Some(Role::Reader)).await;
     larder.build().await;
@@ -188,7 +188,7 @@ async fn forms_of_other_sites_are_refused() {
 
 #[tokio::test]
 async fn without_tls_the_cookie_has_the_plain_name() {
-    let larder = TestLarder::at("http://127.0.0.1:7878/larder", None);
+    let larder = TestLarder::at("http://127.0.0.1:7878/larder", None).await;
     larder.user("ada", None).await;
     let link = format!("/larder{}", larder.link("ada", "/settings/tokens").await);
     let browser = larder.browser();

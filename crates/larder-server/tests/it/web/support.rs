@@ -1,5 +1,6 @@
 //! A larder in a folder of its own, and browsers that look at its pages.
 
+use crate::stores::Beside;
 use crate::support::service_over;
 use axum::Router;
 use axum::body::Body;
@@ -23,6 +24,8 @@ pub(super) struct TestLarder {
     pub(super) router: Router,
     /// Whom requests name that name nobody else.
     host: String,
+    /// The store beside the larder's back.
+    pub(super) beside: Beside,
     _folder: tempfile::TempDir,
 }
 
@@ -41,14 +44,16 @@ pub(super) struct Browser<'a> {
 }
 
 impl TestLarder {
-    pub(super) fn start() -> Self {
-        Self::at("https://larder.test", None)
+    pub(super) async fn start() -> Self {
+        Self::at("https://larder.test", None).await
     }
 
-    pub(super) fn at(public_url: &str, content_url: Option<&str>) -> Self {
+    pub(super) async fn at(public_url: &str, content_url: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(Timestamp(1_795_227_300_000));
-        let larder = Larder::open(Settings::in_folder(folder.path()), clock.clone()).unwrap();
+        let mut settings = Settings::in_folder(folder.path());
+        let beside = Beside::place(&mut settings).await;
+        let larder = Larder::open(settings, clock.clone()).await.unwrap();
         let router = service_over(&larder, public_url, content_url);
         let host = public_url.split('/').nth(2).unwrap().to_owned();
         Self {
@@ -56,6 +61,7 @@ impl TestLarder {
             clock,
             router,
             host,
+            beside,
             _folder: folder,
         }
     }

@@ -168,6 +168,7 @@ fn filter(query: &Query) -> Result<(BuildFilter, bool), Error> {
     }
     let filter = BuildFilter {
         branches: query.all("branch").into_iter().map(str::to_owned).collect(),
+        tag: None,
         revision: query.first("commit").map(str::to_owned),
         created_from: query.time("created_from")?,
         created_to: query.time("created_to")?,

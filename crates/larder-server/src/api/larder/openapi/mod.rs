@@ -172,6 +172,12 @@ fn parameter(
         "org" => (Type::String, "Name of the organization or user"),
         "name" => (Type::String, "Name of the project in it"),
         "id" => (Type::String, "UUID"),
+        "upload" => (
+            Type::String,
+            "UUID of the upload, which its artifact will have",
+        ),
+        "part" => (Type::Integer, "Place of the part in the file, from 0"),
+        "Larder-Mode" => (Type::String, "Permission bits in octal, 000 to 777"),
         "seq" => (Type::Integer, "Place of the step in the job, from 0"),
         "path" if matches!(place, ParameterIn::Path) => (
             Type::String,
@@ -182,6 +188,12 @@ fn parameter(
             "Only this path; `*` stands for any run of characters, `/` included",
         ),
         "state" => (Type::String, "Only these states, separated by commas"),
+        "tag" => (Type::String, "Only this tag"),
+        "result" => (
+            Type::String,
+            "Only failure, error, skipped or success; several separated by commas",
+        ),
+        "report" => (Type::Integer, "Number of the report in the job, from 0"),
         "branch" => (Type::String, "Only this branch"),
         "before" | "after" => (Type::String, "The `next` of the page before"),
         "limit" => (Type::Integer, "Entries on a page"),
@@ -275,10 +287,13 @@ fn components() -> ComponentsBuilder {
         .schema_from::<wire::ArtifactBody>()
         .schema_from::<wire::ArtifactList>()
         .schema_from::<wire::ArtifactState>()
+        .schema_from::<wire::BeginUpload>()
         .schema_from::<wire::BuildBody>()
         .schema_from::<wire::BuildList>()
         .schema_from::<wire::ErrorBody>()
         .schema_from::<wire::FinishJob>()
+        .schema_from::<wire::FolderBody>()
+        .schema_from::<wire::FolderList>()
         .schema_from::<wire::JobBody>()
         .schema_from::<wire::JobState>()
         .schema_from::<wire::OutputKept>()
@@ -288,6 +303,11 @@ fn components() -> ComponentsBuilder {
         .schema_from::<wire::StepList>()
         .schema_from::<wire::StepReport>()
         .schema_from::<wire::StepState>()
+        .schema_from::<wire::UploadBody>()
+        .schema_from::<wire::TestBody>()
+        .schema_from::<wire::TestList>()
+        .schema_from::<wire::TestReport>()
+        .schema_from::<wire::TestResult>()
         .security_scheme("bearer", SecurityScheme::Http(bearer))
 }
 

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use larder_core::model::{ArtifactPath, NewArtifact, Sha256Digest};
+use larder_core::model::{ArtifactPath, FileMode, NewArtifact, Sha256Digest};
 use percent_encoding::percent_decode_str;
 
 /// Longest media type in bytes.
@@ -28,6 +28,7 @@ pub(super) fn new_artifact(path: &str, headers: &HeaderMap) -> Result<NewArtifac
     Ok(NewArtifact {
         alias: alias(headers)?,
         sha256: expected_sha256(headers)?,
+        mode: mode(headers)?,
         ..new
     })
 }
@@ -51,9 +52,23 @@ fn alias(headers: &HeaderMap) -> Result<Option<String>, Error> {
     }
 }
 
+/// `Larder-Mode`: permission bits in octal.
+pub(super) fn mode(headers: &HeaderMap) -> Result<Option<FileMode>, Error> {
+    let Some(value) = headers.get("larder-mode") else {
+        return Ok(None);
+    };
+    let mode = value.to_str().ok().map(FileMode::parse);
+    match mode {
+        Some(Ok(mode)) => Ok(Some(mode)),
+        _ => Err(Error::invalid(
+            "Larder-Mode: must be three octal digits, 000 to 777",
+        )),
+    }
+}
+
 /// The SHA-256 that the bytes must have, from `Repr-Digest` or `Content-Digest` (RFC 9530); without a content coding
 /// both mean the same.
-fn expected_sha256(headers: &HeaderMap) -> Result<Option<Sha256Digest>, Error> {
+pub(super) fn expected_sha256(headers: &HeaderMap) -> Result<Option<Sha256Digest>, Error> {
     let mut expected = None;
     for name in ["repr-digest", "content-digest"] {
         for value in headers.get_all(name) {
