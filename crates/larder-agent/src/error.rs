@@ -24,6 +24,11 @@ pub enum Error {
         /// What the network said.
         reason: String,
     },
+    /// The server is away, and the run that needs it can be taken up later.
+    #[error(
+        "{0}\nNothing is lost: as soon as the server answers again, go on with: larder run --resume"
+    )]
+    Suspended(Box<Error>),
     /// The server said no.
     #[error("{what}: the server refused ({status}): {message}")]
     Refused {
@@ -44,13 +49,21 @@ pub enum Error {
         /// What differs.
         reason: String,
     },
+    /// A file is not what it was when its upload began.
+    #[error("{what}: changed while it was being uploaded: {how}; not kept")]
+    Changed {
+        /// The file.
+        what: String,
+        /// What was noticed.
+        how: &'static str,
+    },
     /// The operating system said no.
-    #[error("{what}: {source}")]
+    #[error("{what}: {reason}")]
     Io {
         /// What was tried.
         what: String,
         /// What it said.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -63,13 +76,16 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Usage(_) => 2,
-            Self::Unreachable { .. } => 3,
-            Self::Refused { .. } | Self::Damaged { .. } | Self::Io { .. } => 1,
+            Self::Unreachable { .. } | Self::Suspended(_) => 3,
+            Self::Refused { .. }
+            | Self::Damaged { .. }
+            | Self::Changed { .. }
+            | Self::Io { .. } => 1,
         }
     }
 
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
-        move |source| Self::Io { what, source }
+        move |reason| Self::Io { what, reason }
     }
 }

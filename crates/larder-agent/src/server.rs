@@ -1,11 +1,16 @@
-//! The client of the native API (`docs/api/larder.md`): the only file here that speaks HTTP.
+//! The client of the native API (`docs/api/larder.md`): only this file and those below it speak HTTP.
+
+mod downloads;
+mod uploads;
+
+pub(crate) use downloads::BuildFilter;
+pub(crate) use uploads::{Part, WholeFile};
 
 use crate::error::{Error, Result};
 use bytes::Bytes;
-use futures_util::{Stream, TryStreamExt};
 use larder_protocol::{
-    AnnounceBuild, AnnouncedBuild, ArtifactBody, ArtifactList, BuildBody, ErrorBody, FinishJob,
-    JobBody, StepReport,
+    AnnounceBuild, AnnouncedBuild, ArtifactList, BuildBody, ErrorBody, FinishJob, JobBody,
+    JobState, StepList, StepReport, TestReport,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::redirect::Policy;
@@ -19,12 +24,14 @@ use std::time::Duration;
 
 /// A call that carries no file is answered within this time or tried again.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
-/// Slowest connection for which a file is given time: below it, the upload is given up.
-const UPLOAD_BYTES_PER_SECOND_MIN: u64 = 50_000;
+/// A download on which nothing comes for so long is taken for dead.
+const SILENCE_MAX: Duration = Duration::from_mins(1);
 /// Waits before the second, third … attempt: a restart of the server is outlasted.
-pub(crate) const PATIENCE_MS: [u64; 7] = [100, 300, 1_000, 2_000, 4_000, 8_000, 15_000];
+const PATIENCE_MS: [u64; 7] = [100, 300, 1_000, 2_000, 4_000, 8_000, 15_000];
 /// Waits while nothing has answered yet: most likely there is no server.
 const FIRST_PATIENCE_MS: [u64; 2] = [100, 300];
+/// Artifacts asked for at a time: the most that a server gives.
+const PAGE_ARTIFACTS: u32 = 1_000;
 /// Longest error body that is read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
@@ -76,25 +83,15 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Bytes of a file on their way to the server.
-pub(crate) struct Upload<'a, S> {
-    pub(crate) path: &'a str,
-    pub(crate) alias: Option<&'a str>,
-    pub(crate) size: u64,
-    pub(crate) sha256_base64: &'a str,
-    pub(crate) content: S,
-}
-
 impl Server {
     /// Prepares the client; nothing is sent yet. A URL or certificate that cannot be used is a
     /// usage error.
     pub fn new(address: &ServerAddress) -> Result<Self> {
         let refused = |reason: String| Error::Usage(format!("server {}: {reason}", address.url));
-        let mut base = Url::parse(&address.url).map_err(|error| refused(error.to_string()))?;
+        let expected = || refused("expected http://HOST:PORT or https://HOST".to_owned());
+        let mut base = Url::parse(&address.url).map_err(|_| expected())?;
         if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
-            return Err(refused(
-                "expected http://HOST:PORT or https://HOST".to_owned(),
-            ));
+            return Err(expected());
         }
         if address.token.is_empty() || !address.token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(refused(
@@ -110,20 +107,23 @@ impl Server {
                 .map_err(|error| refused(format!("its certificate file: {error}")))?,
         };
         let is_local = is_loopback(&base);
-        let client = |redirects| {
+        let client = |redirects, silence_max: Option<Duration>| {
             let mut builder = Client::builder()
                 .connect_timeout(Duration::from_secs(10))
                 .redirect(redirects)
                 .tls_certs_merge(certificates.clone())
                 .tcp_nodelay(true);
+            if let Some(silence_max) = silence_max {
+                builder = builder.read_timeout(silence_max);
+            }
             if is_local {
                 builder = builder.no_proxy();
             }
             builder.build().map_err(|error| refused(error.to_string()))
         };
         Ok(Self {
-            client: client(Policy::none())?,
-            downloads: client(Policy::limited(5))?,
+            client: client(Policy::none(), None)?,
+            downloads: client(Policy::limited(5), Some(SILENCE_MAX))?,
             base: Arc::new(base),
             token: address.token.as_str().into(),
             has_answered: Arc::default(),
@@ -176,6 +176,21 @@ impl Server {
         self.fetch("read the job", self.url(&["jobs", id])).await
     }
 
+    /// Starts a queued job, which gives it its number. One that runs stays as it is.
+    pub async fn start_job(&self, id: &str) -> Result<JobBody> {
+        let url = self.url(&["jobs", id]);
+        let start = FinishJob {
+            state: JobState::Running,
+            exit_status: None,
+        };
+        let response = self
+            .call("start the job", || {
+                self.json(Method::PATCH, url.clone(), &start)
+            })
+            .await?;
+        read_json("start the job", response).await
+    }
+
     /// Ends a job. The same state again is not an error.
     pub async fn finish_job(&self, id: &str, end: &FinishJob) -> Result<()> {
         let url = self.url(&["jobs", id]);
@@ -206,6 +221,12 @@ impl Server {
         Ok(())
     }
 
+    /// The steps of a job that the server has heard of.
+    pub(crate) async fn steps(&self, job: &str) -> Result<StepList> {
+        self.fetch("list the steps", self.url(&["jobs", job, "steps"]))
+            .await
+    }
+
     /// Keeps a piece of a step's output, at most [`larder_protocol::OUTPUT_CHUNK_BYTES_MAX`] bytes.
     pub async fn append_output(
         &self,
@@ -227,6 +248,25 @@ impl Server {
         Ok(())
     }
 
+    /// Keeps the results of one report of tests; the same number again replaces it.
+    pub async fn put_tests(&self, job: &str, report: u32, tests: &TestReport) -> Result<()> {
+        let url = self.url(&["jobs", job, "tests", &report.to_string()]);
+        self.call("keep test results", || {
+            self.json(Method::PUT, url.clone(), tests)
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// How long to wait before the second, third … attempt, in milliseconds.
+    pub(crate) fn patience(&self) -> &'static [u64] {
+        if self.has_answered.load(Ordering::Relaxed) {
+            &PATIENCE_MS
+        } else {
+            &FIRST_PATIENCE_MS
+        }
+    }
+
     /// A page of a job's artifacts, oldest first; `after` is the `next` of the page before.
     pub async fn job_artifacts(&self, job: &str, after: Option<&str>) -> Result<ArtifactList> {
         self.fetch(
@@ -245,73 +285,6 @@ impl Server {
         .await
     }
 
-    /// Opens an artifact's bytes.
-    pub(crate) async fn open_artifact(
-        &self,
-        artifact: &ArtifactBody,
-    ) -> Result<impl Stream<Item = Result<Bytes>> + Send + use<>> {
-        let what = format!("download {}", artifact.path);
-        let url = Url::parse(&artifact.url).map_err(|error| Error::Damaged {
-            what: what.clone(),
-            reason: format!("its url: {error}"),
-        })?;
-        let url = self.own(url);
-        // A token goes to the server that it belongs to and to nobody else.
-        let is_own = (url.scheme(), url.host(), url.port_or_known_default())
-            == (
-                self.base.scheme(),
-                self.base.host(),
-                self.base.port_or_known_default(),
-            );
-        let response = self
-            .call(&what, || {
-                let request = self.downloads.get(url.clone());
-                if is_own {
-                    request.bearer_auth(&self.token)
-                } else {
-                    request
-                }
-            })
-            .await?;
-        let address = self.base.to_string();
-        Ok(response
-            .bytes_stream()
-            .map_err(move |error| unreachable(&what, &address, &error)))
-    }
-
-    /// Sends one file; the attempt is made once, since its bytes are a stream.
-    pub(crate) async fn put_artifact<S>(
-        &self,
-        job: &str,
-        upload: Upload<'_, S>,
-    ) -> Result<ArtifactBody>
-    where
-        S: Stream<Item = std::io::Result<Bytes>> + Send + Sync + 'static,
-    {
-        let mut segments = vec!["jobs", job, "artifacts"];
-        segments.extend(upload.path.split('/'));
-        let what = format!("upload {}", upload.path);
-        let limit =
-            CALL_TIMEOUT * 2 + Duration::from_secs(upload.size / UPLOAD_BYTES_PER_SECOND_MIN);
-        let mut request = self
-            .request(Method::PUT, self.url(&segments))
-            .timeout(limit)
-            .header(header::CONTENT_LENGTH, upload.size)
-            .header("repr-digest", format!("sha-256=:{}:", upload.sha256_base64));
-        if let Some(alias) = upload.alias {
-            request = request.header(
-                "larder-alias",
-                utf8_percent_encode(alias, SEGMENT).to_string(),
-            );
-        }
-        let response = request
-            .body(reqwest::Body::wrap_stream(upload.content))
-            .send()
-            .await
-            .map_err(|error| unreachable(&what, self.base.as_str(), &error))?;
-        read_json(&what, accept(&what, response).await?).await
-    }
-
     fn url(&self, segments: &[&str]) -> Url {
         let encoded: Vec<String> = segments
             .iter()
@@ -328,22 +301,10 @@ impl Server {
 
     fn page(&self, segments: &[&str], after: Option<&str>) -> Url {
         let mut url = self.url(segments);
+        url.query_pairs_mut()
+            .append_pair("limit", &PAGE_ARTIFACTS.to_string());
         if let Some(after) = after {
             url.query_pairs_mut().append_pair("after", after);
-        }
-        url
-    }
-
-    /// On one machine a server may be known by another loopback name than the one it gives itself.
-    fn own(&self, mut url: Url) -> Url {
-        let same_port = url.port_or_known_default() == self.base.port_or_known_default();
-        if same_port
-            && url.scheme() == self.base.scheme()
-            && is_loopback(&url)
-            && is_loopback(&self.base)
-        {
-            // Cannot fail: both URLs have hosts.
-            let _ = url.set_host(self.base.host_str());
         }
         url
     }
@@ -363,12 +324,7 @@ impl Server {
 
     /// Sends an idempotent request, again and again while a server that is known to be there is away.
     async fn call(&self, what: &str, request: impl Fn() -> RequestBuilder) -> Result<Response> {
-        let patience: &[u64] = if self.has_answered.load(Ordering::Relaxed) {
-            &PATIENCE_MS
-        } else {
-            &FIRST_PATIENCE_MS
-        };
-        self.send(what, patience, request, |_| true).await
+        self.send(what, self.patience(), request, |_| true).await
     }
 
     async fn send(

@@ -1,29 +1,29 @@
-//! Downloads: the artifacts of a job or build, verified, and never outside the target folder.
+//! Downloads: what matches, verified, and never outside the target folder.
 
-use super::file::hex;
-use super::upload::globs;
+use super::pattern::{Patterns, joined, stripped};
+use super::receive::{Received, receive};
+use super::source::{ArtifactSource, Listing, empty_folders, list};
+use super::target::{Place, Target};
 use crate::error::{Error, Result};
 use crate::server::Server;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use larder_protocol::{ArtifactBody, ArtifactState};
-use sha2::{Digest, Sha256};
+use rustix::fs::Mode;
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Files on their way at once.
 const CONCURRENT_DOWNLOADS: usize = 8;
-/// More pages than this are a server that never ends its list.
-const PAGES_MAX: usize = 100_000;
-
-/// Whose artifacts are meant.
-#[derive(Clone, Debug)]
-pub enum DownloadSource {
-    /// UUID of a job.
-    Job(String),
-    /// UUID of a build: the artifacts of all its jobs.
-    Build(String),
-}
+/// Files looked up at once: whether they are there, and with the right content.
+const CONCURRENT_LOOKS: usize = 4;
+/// How often the progress is told.
+const TICK: Duration = Duration::from_millis(100);
+/// Permissions of a file whose uploader told none.
+const MODE_UNTOLD: u32 = 0o644;
 
 /// What `larder download` is to do.
 #[derive(Clone, Debug)]
@@ -31,9 +31,13 @@ pub struct DownloadOptions {
     /// Where from, with a token that may read artifacts.
     pub server: Server,
     /// Whose artifacts.
-    pub source: DownloadSource,
-    /// Names, folders or globs of artifacts; none means all.
+    pub source: ArtifactSource,
+    /// Names, folders or globs of artifacts, in the language of [`Patterns`]; none means all.
     pub queries: Vec<String>,
+    /// Folder taken away from the beginning of the names.
+    pub strip: Option<String>,
+    /// Puts the files of each node in folders of their own: `NAME/INDEX`.
+    pub per_job: bool,
     /// Folder to write into; it is made if it does not exist.
     pub target: PathBuf,
 }
@@ -49,226 +53,358 @@ pub enum DownloadEvent<'a> {
         /// Their bytes.
         bytes: u64,
     },
+    /// How far it is; told a few times a second.
+    Progress {
+        /// Bytes that have arrived.
+        received_bytes: u64,
+    },
     /// A file is complete, verified and in place.
-    Saved(&'a ArtifactBody, &'a Path),
+    Saved(&'a SavedFile),
     /// A file could not be saved, and why.
     Problem(&'a str),
+}
+
+/// A file that is in place.
+#[derive(Clone, Debug)]
+pub struct SavedFile {
+    /// What the server says of it.
+    pub artifact: Arc<ArtifactBody>,
+    /// Where it is.
+    pub local: PathBuf,
+    /// Whether it was there already, with the right content.
+    pub was_there: bool,
 }
 
 /// What came of a download.
 #[derive(Debug, Default)]
 pub struct DownloadSummary {
     /// Saved files, in the order in which they were done.
-    pub files: Vec<(ArtifactBody, PathBuf)>,
+    pub files: Vec<SavedFile>,
+    /// Bytes that were received.
+    pub received_bytes: u64,
     /// What could not be saved, and why; if there is any, the command failed.
     pub problems: Vec<String>,
 }
 
 /// Saves the artifacts that match, eight at a time, each verified by its SHA-256 before it gets
-/// its name.
+/// its name. What was cut off before goes on where it was.
 ///
 /// A file that cannot be saved does not stop the others; a server that cannot be reached does.
-/// Nothing that matches, and one name kept by two jobs, are usage errors.
+/// Nothing that matches, and two artifacts that would be one file, are usage errors.
 pub async fn download(
     options: DownloadOptions,
     on_event: impl Fn(DownloadEvent<'_>),
 ) -> Result<DownloadSummary> {
-    let chosen = choose(list(&options).await?, &options.queries)?;
-    let bytes = chosen
-        .iter()
-        .filter_map(|artifact| u64::try_from(artifact.size).ok())
-        .sum();
+    let patterns = Patterns::parse(&options.queries)?;
+    let listing = list(&options.server, &options.source, &patterns).await?;
+    let folders = folders(&options, &patterns, &listing).await?;
+    let chosen = choose(&options, &patterns, listing, folders.is_empty())?;
     on_event(DownloadEvent::Planned {
         files: chosen.len(),
-        bytes,
+        bytes: chosen
+            .values()
+            .filter_map(|it| u64::try_from(it.size).ok())
+            .sum(),
     });
-    std::fs::create_dir_all(&options.target)
-        .map_err(Error::io(options.target.display().to_string()))?;
-    let target = options
-        .target
-        .canonicalize()
-        .map_err(Error::io(options.target.display().to_string()))?;
-    let downloads = chosen.into_iter().map(|artifact| {
-        let (server, target) = (options.server.clone(), target.clone());
-        async move {
-            save(&server, &artifact, &target)
-                .await
-                .map(|path| (artifact, path))
-        }
-    });
-    let mut downloads =
-        futures_util::stream::iter(downloads).buffer_unordered(CONCURRENT_DOWNLOADS);
+    let target = Arc::new(Target::open(&options.target)?);
+    let received = Arc::new(AtomicU64::new(0));
     let mut summary = DownloadSummary::default();
-    while let Some(answer) = downloads.next().await {
-        match answer {
-            Ok((artifact, path)) => {
-                on_event(DownloadEvent::Saved(&artifact, &path));
-                summary.files.push((artifact, path));
-            }
-            Err(error @ Error::Unreachable { .. }) => return Err(error),
-            Err(error) => {
-                let problem = error.to_string();
-                on_event(DownloadEvent::Problem(&problem));
-                summary.problems.push(problem);
-            }
+    for (folder, mode) in folders {
+        if let Err(error) = target.make_folder(&folder, mode) {
+            problem(&mut summary, &on_event, &error);
         }
     }
+    let downloads = looked_up(&target, chosen).map(|looked_up| {
+        let saving = Saving {
+            server: options.server.clone(),
+            received: received.clone(),
+            artifact: looked_up.artifact,
+        };
+        saving.save(looked_up.place)
+    });
+    let mut downloads = downloads.buffer_unordered(CONCURRENT_DOWNLOADS);
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        let answer = tokio::select! {
+            answer = downloads.next() => answer,
+            _ = tick.tick() => {
+                let received_bytes = received.load(Ordering::Relaxed);
+                on_event(DownloadEvent::Progress { received_bytes });
+                continue;
+            }
+        };
+        match answer {
+            None => break,
+            Some(Ok(file)) => {
+                on_event(DownloadEvent::Saved(&file));
+                summary.files.push(file);
+            }
+            Some(Err(error @ Error::Unreachable { .. })) => return Err(error),
+            Some(Err(error)) => problem(&mut summary, &on_event, &error),
+        }
+    }
+    summary.received_bytes = received.load(Ordering::Relaxed);
     Ok(summary)
 }
 
-async fn list(options: &DownloadOptions) -> Result<Vec<ArtifactBody>> {
-    let mut artifacts = Vec::new();
-    let mut after = None;
-    for _ in 0..PAGES_MAX {
-        let page = match &options.source {
-            DownloadSource::Job(id) => options.server.job_artifacts(id, after.as_deref()).await?,
-            DownloadSource::Build(id) => {
-                options.server.build_artifacts(id, after.as_deref()).await?
-            }
-        };
-        artifacts.extend(page.artifacts);
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(artifacts),
+/// Writes the one artifact that matches to `sink`. What was written is whole and right only if this
+/// succeeds.
+pub async fn download_to(options: &DownloadOptions, sink: &mut impl Write) -> Result<()> {
+    let patterns = Patterns::parse(&options.queries)?;
+    let listing = list(&options.server, &options.source, &patterns).await?;
+    let chosen = choose(options, &patterns, listing, true)?;
+    let mut artifacts = chosen.values();
+    let (Some(artifact), None) = (artifacts.next(), artifacts.next()) else {
+        return Err(Error::Usage(format!(
+            "{} artifacts match; only one can be written to the standard output",
+            chosen.len()
+        )));
+    };
+    let (mut received, count) = (Received::nothing(), AtomicU64::new(0));
+    receive(&options.server, artifact, &mut received, sink, &count).await?;
+    sink.flush().map_err(Error::io(&artifact.path))
+}
+
+fn problem(summary: &mut DownloadSummary, on_event: &impl Fn(DownloadEvent<'_>), error: &Error) {
+    let problem = error.to_string();
+    on_event(DownloadEvent::Problem(&problem));
+    summary.problems.push(problem);
+}
+
+/// The finished artifacts that match, the newest of each name, under the names that they get here.
+fn choose(
+    options: &DownloadOptions,
+    patterns: &Patterns,
+    mut listing: Listing,
+    must_match: bool,
+) -> Result<BTreeMap<String, Arc<ArtifactBody>>> {
+    // Behind pointers: the map would hold a good part of its memory twice.
+    let mut chosen: BTreeMap<String, Arc<ArtifactBody>> = BTreeMap::new();
+    for artifact in std::mem::take(&mut listing.artifacts) {
+        if artifact.state != ArtifactState::Finished {
+            continue;
         }
+        let (job, path) = (&artifact.job_id, &artifact.path);
+        let Some(name) = local_name(options, patterns, &listing, job, path) else {
+            continue;
+        };
+        let Some(older) = chosen.get(&name) else {
+            chosen.insert(name, Arc::new(artifact));
+            continue;
+        };
+        let later = listing.later_round(&older.job_id, &artifact.job_id);
+        if later == Some(older.job_id.as_str()) {
+            continue;
+        }
+        if older.job_id != artifact.job_id && later.is_none() {
+            return Err(Error::Usage(format!(
+                "{}: kept by the jobs {} and {}; choose with --job-name and --node, or give each \
+                 node folders of its own with --per-job",
+                older.path,
+                listing.job_label(&older.job_id),
+                listing.job_label(&artifact.job_id)
+            )));
+        }
+        if older.path != artifact.path {
+            return Err(Error::Usage(format!(
+                "{} and {} would both be saved as {name}; give one of them another name",
+                older.path, artifact.path
+            )));
+        }
+        // The newer of two that one job kept under one name, or that of the job when it was run again.
+        chosen.insert(name, Arc::new(artifact));
     }
-    Err(Error::Damaged {
-        what: "list artifacts".to_owned(),
-        reason: "the list has no end".to_owned(),
+    if chosen.is_empty() && must_match {
+        let wanted = match options.queries.as_slice() {
+            [] => "no artifact".to_owned(),
+            queries => format!("no artifact that matches {}", queries.join(" ")),
+        };
+        return Err(Error::Usage(format!("{}: it has {wanted}", listing.holder)));
+    }
+    Ok(chosen)
+}
+
+async fn folders(
+    options: &DownloadOptions,
+    patterns: &Patterns,
+    listing: &Listing,
+) -> Result<Vec<(String, Option<u32>)>> {
+    let folders = empty_folders(&options.server, listing).await?;
+    let named = folders.into_iter().filter_map(|folder| {
+        let name = local_name(options, patterns, listing, &folder.job_id, &folder.path)?;
+        Some((name, folder.mode.as_deref().and_then(bits)))
+    });
+    Ok(named.collect())
+}
+
+fn local_name(
+    options: &DownloadOptions,
+    patterns: &Patterns,
+    listing: &Listing,
+    job: &str,
+    path: &str,
+) -> Option<String> {
+    let name = patterns.renamed(path)?;
+    let name = match &options.strip {
+        Some(prefix) => stripped(&name, prefix).to_owned(),
+        None => name,
+    };
+    let job = listing.jobs.get(job).filter(|_| options.per_job);
+    Some(match job {
+        // A job's name is no path.
+        Some(job) => joined(
+            &format!("{}/{}", job.name.replace('/', "-"), job.index),
+            &name,
+        ),
+        None => name,
     })
 }
 
-/// The finished artifacts that match, the newest of each name.
-fn choose(artifacts: Vec<ArtifactBody>, queries: &[String]) -> Result<Vec<ArtifactBody>> {
-    let matcher = globs(queries.iter().map(String::as_str))?;
-    let wants = |path: &str| {
-        queries.is_empty()
-            || matcher.is_match(path)
-            || queries.iter().any(|query| {
-                let query = query.trim_end_matches('/');
-                path == query
-                    || path
-                        .strip_prefix(query)
-                        .is_some_and(|rest| rest.starts_with('/'))
-            })
-    };
-    let mut chosen: BTreeMap<String, ArtifactBody> = BTreeMap::new();
-    for artifact in artifacts {
-        if artifact.state != ArtifactState::Finished || !wants(&artifact.path) {
-            continue;
-        }
-        let path = artifact.path.clone();
-        let job = artifact.job_id.clone();
-        if let Some(older) = chosen.insert(path, artifact)
-            && older.job_id != job
-        {
-            let message = format!(
-                "{}: kept by the jobs {} and {job}; name one with --job",
-                older.path, older.job_id
-            );
-            return Err(Error::Usage(message));
-        }
-    }
-    if chosen.is_empty() {
-        return Err(Error::Usage("no artifact matches".to_owned()));
-    }
-    Ok(chosen.into_values().collect())
+/// Permission bits from octal digits.
+fn bits(mode: &str) -> Option<u32> {
+    u32::from_str_radix(mode, 8).ok().map(|bits| bits & 0o777)
 }
 
-async fn save(server: &Server, artifact: &ArtifactBody, target: &Path) -> Result<PathBuf> {
-    let path = inside(target, &artifact.path)?;
-    let what = path.display().to_string();
-    let mut content = Box::pin(server.open_artifact(artifact).await?);
-    let folder = path.parent().unwrap_or(target);
-    let mut file = tempfile::Builder::new()
-        .prefix(".larder-")
-        .tempfile_in(folder)
-        .map_err(Error::io(&what))?;
-    let mut digest = Sha256::new();
-    let mut size: u64 = 0;
-    while let Some(piece) = content.next().await {
-        let piece = piece?;
-        digest.update(&piece);
-        size += piece.len() as u64;
-        if i64::try_from(size).is_ok_and(|size| size > artifact.size) {
-            break;
-        }
-        file.write_all(&piece).map_err(Error::io(&what))?;
-    }
-    let sha256 = hex(&digest.finalize());
-    let is_whole = i64::try_from(size) == Ok(artifact.size)
-        && artifact.sha256.as_ref().is_none_or(|it| *it == sha256);
-    if !is_whole {
-        let reason = "what arrived is not what the server keeps; try again".to_owned();
-        return Err(Error::Damaged {
-            what: artifact.path.clone(),
-            reason,
+/// One file on its way.
+struct Saving {
+    server: Server,
+    received: Arc<AtomicU64>,
+    artifact: Arc<ArtifactBody>,
+}
+
+/// A file whose place is known.
+struct LookedUp {
+    artifact: Arc<ArtifactBody>,
+    /// Where it goes, and whether it is there already.
+    place: Result<(Place, bool)>,
+}
+
+/// Looks up where the files go and which are there. A few threads do it for all of them: a thread for each would take
+/// more memory than all files that are on their way.
+fn looked_up(
+    target: &Arc<Target>,
+    chosen: BTreeMap<String, Arc<ArtifactBody>>,
+) -> impl Stream<Item = LookedUp> + Unpin {
+    let (sender, receiver) = tokio::sync::mpsc::channel(CONCURRENT_DOWNLOADS);
+    let chosen = Arc::new(Mutex::new(chosen.into_iter()));
+    for _ in 0..CONCURRENT_LOOKS {
+        let (target, chosen, sender) = (target.clone(), chosen.clone(), sender.clone());
+        tokio::task::spawn_blocking(move || {
+            let next = || chosen.lock().ok()?.next();
+            while let Some((name, artifact)) = next() {
+                let sha256 = artifact.sha256.as_deref().unwrap_or(&artifact.id);
+                let place = target.place(&name, sha256).map(|place| {
+                    let was_there = is_there(&place, &artifact);
+                    (place, was_there)
+                });
+                // Nobody waits for it any more.
+                if sender.blocking_send(LookedUp { artifact, place }).is_err() {
+                    return;
+                }
+            }
         });
     }
-    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    file.as_file()
-        .set_permissions(readable)
-        .map_err(Error::io(&what))?;
-    file.persist(&path)
-        .map_err(|error| Error::io(&what)(error.error))?;
-    Ok(path)
+    Box::pin(futures_util::stream::unfold(
+        receiver,
+        async |mut receiver| Some((receiver.recv().await?, receiver)),
+    ))
 }
 
-/// Where the artifact goes, with its folder made; refused if that is outside of `target`.
-fn inside(target: &Path, path: &str) -> Result<PathBuf> {
-    let outside = || Error::Damaged {
-        what: path.to_owned(),
-        reason: format!("its name leads outside of {}, refused", target.display()),
-    };
-    let is_plain = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    if !is_plain || path.contains('\0') {
-        return Err(outside());
-    }
-    let full = target.join(path);
-    let parent = full.parent().ok_or_else(outside)?;
-    // A link that lies in the way must not lead the folders elsewhere either.
-    let mut existing = parent;
-    while !existing.exists() && existing.symlink_metadata().is_err() {
-        existing = existing.parent().ok_or_else(outside)?;
-    }
-    let real = existing.canonicalize().map_err(Error::io(path))?;
-    if !real.starts_with(target) {
-        return Err(outside());
-    }
-    std::fs::create_dir_all(parent).map_err(Error::io(path))?;
-    Ok(full)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_name_leads_outside_of_the_target() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
-        let target = root.join("target");
-        std::fs::create_dir(&target).unwrap();
-        std::os::unix::fs::symlink(&root, target.join("link")).unwrap();
-        std::os::unix::fs::symlink(root.join("new"), target.join("dangling")).unwrap();
-        for path in [
-            "../x",
-            "a/../../x",
-            "/etc/x",
-            "a//x",
-            "link/x",
-            "link/y/x",
-            "dangling/x",
-            "",
-            ".",
-            "a/\0",
-        ] {
-            assert!(inside(&target, path).is_err(), "{path:?}");
+impl Saving {
+    async fn save(self, place: Result<(Place, bool)>) -> Result<SavedFile> {
+        let (place, was_there) = place?;
+        let place = Arc::new(place);
+        if !was_there {
+            let resumed = self.fetch(&place).await;
+            // What was left by somebody before may be anything: once more without it.
+            if let Err(Error::Damaged { .. }) = &resumed.1
+                && resumed.0
+            {
+                self.fetch(&place).await.1?;
+            } else {
+                resumed.1?;
+            }
         }
-        assert_eq!(
-            inside(&target, "a/b/c d!.txt").unwrap(),
-            target.join("a/b/c d!.txt")
-        );
-        assert!(target.join("a/b").is_dir());
+        Ok(SavedFile {
+            artifact: self.artifact,
+            local: place.shown.clone(),
+            was_there,
+        })
     }
+
+    /// Fetches what is missing; says too whether something was there before.
+    async fn fetch(&self, place: &Arc<Place>) -> (bool, Result<()>) {
+        let what = place.shown.display().to_string();
+        let (there, total) = (place.clone(), self.artifact.size);
+        let opened = blocking(move || {
+            let mut file = there.open_part().map_err(Error::io(&what))?;
+            let mut received = Received::before(&mut file).map_err(Error::io(&what))?;
+            if i64::try_from(received.size()).is_ok_and(|size| size > total) {
+                file.set_len(0).map_err(Error::io(&what))?;
+                file.seek(SeekFrom::Start(0)).map_err(Error::io(&what))?;
+                received = Received::nothing();
+            }
+            Ok((file, received))
+        });
+        let (mut file, mut received) = match opened.await {
+            Ok(opened) => opened,
+            Err(error) => return (false, Err(error)),
+        };
+        let is_resumed = received.size() > 0;
+        let artifact = &self.artifact;
+        let answer = receive(
+            &self.server,
+            artifact,
+            &mut received,
+            &mut file,
+            &self.received,
+        );
+        match answer.await {
+            Ok(()) => (is_resumed, self.publish(place, &file)),
+            Err(error) => {
+                // A connection that broke leaves what the same command goes on with.
+                if received.size() == 0 || !matches!(error, Error::Unreachable { .. }) {
+                    place.discard();
+                }
+                (is_resumed, Err(error))
+            }
+        }
+    }
+
+    fn publish(&self, place: &Place, file: &std::fs::File) -> Result<()> {
+        let what = || place.shown.display().to_string();
+        let mode = self.artifact.mode.as_deref().and_then(bits);
+        rustix::fs::fchmod(file, Mode::from_raw_mode(mode.unwrap_or(MODE_UNTOLD)))
+            .map_err(|error| Error::io(what())(error.into()))?;
+        place.publish().map_err(|error| {
+            place.discard();
+            Error::io(what())(error)
+        })
+    }
+}
+
+/// Whether the file is there already, with the right content; its permissions are put right.
+fn is_there(place: &Place, artifact: &ArtifactBody) -> bool {
+    let Some(mut file) = place.existing() else {
+        return false;
+    };
+    let has_size = |metadata: std::fs::Metadata| i64::try_from(metadata.len()) == Ok(artifact.size);
+    if !file.metadata().is_ok_and(has_size) {
+        return false;
+    }
+    let is_equal = Received::before(&mut file)
+        .is_ok_and(|received| artifact.sha256 == Some(received.sha256()));
+    if is_equal && let Some(mode) = artifact.mode.as_deref().and_then(bits) {
+        // The file of somebody else may be right without being ours to change.
+        let _ = rustix::fs::fchmod(&file, Mode::from_raw_mode(mode));
+    }
+    is_equal
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::Usage(error.to_string()))?
 }

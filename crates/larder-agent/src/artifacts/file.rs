@@ -1,26 +1,39 @@
-//! The bytes of one file: opened so that nothing can be slipped in between, and measured.
+//! The bytes of one file: opened so that nothing can be slipped in between, measured, and read again
+//! in pieces.
 
+use super::open::open_strictly;
 use super::secrets::Secrets;
 use crate::error::{Error, Result};
 use base64::Engine;
 use bytes::Bytes;
 use futures_util::Stream;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
-use tokio::io::AsyncReadExt;
-use tokio_util::io::ReaderStream;
+use std::sync::Arc;
 
 /// Read and sent at a time.
 const PIECE_BYTES: usize = 256 * 1024;
+/// Files up to here are read once and sent from memory.
+pub(crate) const SMALL_BYTES_MAX: u64 = 256 * 1024;
+/// Files that say that they are empty, as those below `/proc` do, are read to here.
+const UNTOLD_BYTES_MAX: u64 = 1024 * 1024;
 
 /// An open file whose size and digest are known.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Measured {
-    file: File,
+    file: Arc<File>,
+    /// All of it, if it is small.
+    content: Option<Bytes>,
     pub(crate) size: u64,
+    /// Permission bits.
+    pub(crate) mode: u32,
+    /// Whether there was more of it after it had been measured: that is not kept.
+    pub(crate) grew: bool,
     sha256: [u8; 32],
 }
 
@@ -28,35 +41,70 @@ pub(crate) struct Measured {
 /// got one meanwhile.
 pub(crate) fn measure(local: &Path, bytes_max: u64, secrets: &Secrets) -> Result<Measured> {
     let what = local.display().to_string();
-    let mut file = open(local).map_err(Error::io(&what))?;
+    let mut file: File = open_strictly(local, OFlags::RDONLY)
+        .map_err(Error::io(&what))?
+        .into();
     let metadata = file.metadata().map_err(Error::io(&what))?;
     if !metadata.is_file() {
         return Err(Error::io(&what)(io::Error::other("not a regular file")));
     }
+    let told = metadata.len();
+    let refused = |reason: String| {
+        Err(Error::Damaged {
+            what: what.clone(),
+            reason,
+        })
+    };
+    if told > bytes_max {
+        return refused(format!(
+            "larger than {bytes_max} bytes, the limit of one file"
+        ));
+    }
+    // What is written behind the end from now on is another file's business: a log may have no end.
+    let end = if told == 0 {
+        UNTOLD_BYTES_MAX + 1
+    } else {
+        told
+    };
+    let mut source = (&mut file).take(end);
     let mut digest = Sha256::new();
     let mut search = secrets.search();
-    let mut piece = vec![0; PIECE_BYTES];
+    let mut content = (end <= SMALL_BYTES_MAX || told == 0).then(Vec::new);
+    let mut piece = vec![0; PIECE_BYTES.min(usize::try_from(end).unwrap_or(PIECE_BYTES))];
     let mut size = 0;
     loop {
-        if size > bytes_max || metadata.len() > bytes_max {
-            let reason = format!("larger than {bytes_max} bytes, the limit of one file");
-            return Err(Error::Damaged { what, reason });
-        }
-        let read = file.read(&mut piece).map_err(Error::io(&what))?;
+        let read = source.read(&mut piece).map_err(Error::io(&what))?;
         if read == 0 {
             break;
         }
-        if let Some(name) = search.find(&piece[..read]) {
-            let reason = format!("holds the value of {name}, not kept (--allow-secrets keeps it)");
-            return Err(Error::Damaged { what, reason });
+        let piece = &piece[..read];
+        if let Some(name) = search.find(piece) {
+            return refused(format!(
+                "holds the value of {name}, not kept (--allow-secrets keeps it)"
+            ));
         }
-        digest.update(&piece[..read]);
+        digest.update(piece);
+        if let Some(content) = &mut content {
+            content.extend_from_slice(piece);
+        }
         size += read as u64;
     }
-    file.rewind().map_err(Error::io(&what))?;
+    if told == 0 && size > UNTOLD_BYTES_MAX.min(bytes_max) {
+        return refused("it says that it is empty and goes on and on, not kept".to_owned());
+    }
+    if size < told {
+        return Err(Error::Changed {
+            what,
+            how: "it shrank",
+        });
+    }
+    let now = file.metadata().map_err(Error::io(&what))?.len();
     Ok(Measured {
-        file,
+        file: Arc::new(file),
+        content: content.map(Bytes::from),
         size,
+        mode: metadata.permissions().mode() & 0o777,
+        grew: now > size,
         sha256: digest.finalize().into(),
     })
 }
@@ -68,30 +116,67 @@ impl Measured {
     }
 
     pub(crate) fn sha256_base64(&self) -> String {
-        base64::engine::general_purpose::STANDARD.encode(self.sha256)
+        base64(&self.sha256)
     }
 
-    /// The measured bytes; a file that grew meanwhile is cut there, and the digest tells.
-    pub(crate) fn into_stream(
-        self,
-    ) -> impl Stream<Item = io::Result<Bytes>> + Send + Sync + 'static {
-        let content = tokio::fs::File::from_std(self.file).take(self.size);
-        ReaderStream::with_capacity(content, PIECE_BYTES)
+    /// The whole file, if it is at hand.
+    pub(crate) fn content(&self) -> Option<Bytes> {
+        self.content.clone()
+    }
+
+    /// Whether there is less of it than was measured.
+    pub(crate) fn has_shrunk(&self) -> bool {
+        self.content.is_none() && self.file.metadata().is_ok_and(|now| now.len() < self.size)
+    }
+
+    /// SHA-256 of a part in base64; blocks.
+    pub(crate) fn sha256_base64_of(&self, part: Range<u64>) -> io::Result<String> {
+        let mut digest = Sha256::new();
+        let mut at = part.start;
+        while at < part.end {
+            let piece = read_piece(&self.file, at..part.end)?;
+            at += piece.len() as u64;
+            digest.update(&piece);
+        }
+        Ok(base64(&digest.finalize()))
+    }
+
+    /// A part in pieces; it ends in an error where the file does.
+    pub(crate) fn pieces(
+        &self,
+        part: Range<u64>,
+    ) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
+        let file = self.file.clone();
+        futures_util::stream::try_unfold(part, move |rest| {
+            let file = file.clone();
+            async move {
+                if rest.is_empty() {
+                    return Ok(None);
+                }
+                let wanted = rest.clone();
+                let piece = tokio::task::spawn_blocking(move || read_piece(&file, wanted))
+                    .await
+                    .map_err(io::Error::other)??;
+                let size = piece.len() as u64;
+                Ok(Some((piece, rest.start + size..rest.end)))
+            }
+        })
     }
 }
 
-/// Without following links, and without waiting for the other end of a FIFO.
-fn open(local: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let strict = rustix::fs::openat2(CWD, local, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS);
-    let file = match strict {
-        // Linux before 5.6, and sandboxes that do not know the call.
-        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {
-            rustix::fs::openat(CWD, local, flags, Mode::empty())
-        }
-        answer => answer,
-    }?;
-    Ok(File::from(file))
+fn read_piece(file: &File, range: Range<u64>) -> io::Result<Bytes> {
+    let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+    let mut piece = vec![0; wanted.min(PIECE_BYTES)];
+    let read = file.read_at(&mut piece, range.start)?;
+    if read == 0 {
+        return Err(io::Error::other("the file shrank"));
+    }
+    piece.truncate(read);
+    Ok(piece.into())
+}
+
+fn base64(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
 /// Lower-case hex.
@@ -123,9 +208,13 @@ mod tests {
         let none = Secrets::default();
 
         let measured = measure(&root.join("file"), 17, &none).unwrap();
-        assert_eq!(measured.size, 17);
+        assert_eq!((measured.size, measured.grew), (17, false));
         let expected = "f4b3d5991582fa065adb764ef3a1845463b7ed1ecb5ed89d81752adfcb424a44";
         assert_eq!(measured.sha256_hex(), expected);
+        assert_eq!(
+            measured.sha256_base64_of(0..17).unwrap(),
+            measured.sha256_base64()
+        );
         let too_large = measure(&root.join("file"), 16, &none).unwrap_err();
         assert!(
             too_large.to_string().contains("larger than 16 bytes"),
@@ -134,5 +223,24 @@ mod tests {
         assert!(measure(&root.join("link"), 17, &none).is_err());
         assert!(measure(&root.join("here/file"), 17, &none).is_err());
         assert!(measure(&root, 17, &none).is_err());
+        let fifo = root.join("fifo");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &fifo,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )
+        .unwrap();
+        assert!(measure(&fifo, 17, &none).is_err());
+    }
+
+    #[test]
+    fn a_file_that_does_not_tell_its_size_is_read_to_a_limit() {
+        let none = Secrets::default();
+        let measured = measure(Path::new("/proc/version"), 1 << 30, &none).unwrap();
+        assert!(measured.size > 10 && measured.content().is_some());
+        // The memory of this process: endless for all that matters, and refused by the kernel or here.
+        assert!(measure(Path::new("/proc/kallsyms"), 1 << 30, &none).is_err());
     }
 }

@@ -55,52 +55,125 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// The config's name and text: what every error about it shows.
-#[derive(Clone, Copy)]
-pub(super) struct Text<'a> {
-    pub(super) file: &'a str,
-    pub(super) text: &'a str,
+/// What is wrong, before it is known in which file: what the parts of this module answer with.
+#[derive(Debug)]
+pub(super) struct Mistake {
+    place: Option<Position>,
+    /// What is wrong within the value at `place`, if it is a part of it.
+    part: Option<String>,
+    message: String,
+    hint: Option<String>,
+    is_syntax: bool,
 }
 
-impl Text<'_> {
-    pub(super) fn error(
-        self,
-        position: Option<Position>,
-        message: impl Into<String>,
-    ) -> ConfigError {
-        ConfigError {
-            file: self.file.to_owned(),
-            position,
+impl Mistake {
+    pub(super) fn at(place: Position, message: impl Into<String>) -> Self {
+        Self {
+            place: Some(place),
+            part: None,
             message: message.into(),
-            line: position.and_then(|place| self.line(place.line)),
             hint: None,
+            is_syntax: false,
         }
     }
 
-    pub(super) fn yaml_error(self, error: &serde_saphyr::Error) -> ConfigError {
-        let error = error.without_snippet();
-        let position = error.location().and_then(position);
-        let options = serde_saphyr::render_options! {
-            formatter: &serde_saphyr::UserMessageFormatter,
-        };
-        let message = error.render_with_options(options);
-        let message = in_plain_words(without_place(&message));
-        let mut answer = self.error(position, message);
-        answer.hint = position.and_then(|place| self.outdented_comment_before(place.line));
-        answer
+    /// Of the whole config, or of something outside of it.
+    pub(super) fn anywhere(message: impl Into<String>) -> Self {
+        Self {
+            place: None,
+            part: None,
+            message: message.into(),
+            hint: None,
+            is_syntax: false,
+        }
     }
 
-    fn line(self, number: u64) -> Option<String> {
+    /// A text that is no YAML.
+    pub(super) fn of_syntax(place: Position, message: impl Into<String>) -> Self {
+        let mut mistake = Self::at(place, message);
+        mistake.is_syntax = true;
+        mistake
+    }
+
+    /// Points at `part` within the value, however many lines that has.
+    pub(super) fn within(mut self, part: &str) -> Self {
+        if self.part.is_none() {
+            self.part = Some(part.to_owned());
+        }
+        self
+    }
+
+    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn in_text(self, file: &str, text: &str) -> ConfigError {
+        let lines = Lines(text);
+        let place = self.place.map(|place| {
+            let part = self.part.as_deref();
+            part.and_then(|part| lines.find(place, part))
+                .unwrap_or(place)
+        });
+        let cause = place
+            .filter(|_| self.is_syntax)
+            .and_then(|place| lines.outdented_comment_before(place.line));
+        ConfigError {
+            file: file.to_owned(),
+            position: place,
+            message: self.message,
+            line: place.and_then(|place| lines.shown(place.line)),
+            hint: cause.or(self.hint),
+        }
+    }
+}
+
+/// A word of the config as messages quote it.
+pub(super) fn quoted(word: &str) -> String {
+    const SHOWN_MAX: usize = 80;
+    let line = word.lines().next().unwrap_or_default();
+    if line.chars().count() > SHOWN_MAX || line.len() < word.trim_end().len() {
+        let start: String = line.chars().take(SHOWN_MAX).map(printable).collect();
+        return format!("`{start}…`");
+    }
+    let line: String = line.chars().map(printable).collect();
+    format!("`{line}`")
+}
+
+struct Lines<'a>(&'a str);
+
+impl Lines<'_> {
+    fn shown(&self, number: u64) -> Option<String> {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
         // A line of a config that is longer than a screen helps nobody.
-        let line = self.text.lines().nth(index)?;
-        Some(line.chars().take(200).collect())
+        let line = self.0.lines().nth(index)?;
+        Some(line.chars().take(200).map(printable).collect())
+    }
+
+    /// Where `part` stands first from `from` on; nowhere if the text spells it in another way.
+    fn find(&self, from: Position, part: &str) -> Option<Position> {
+        let first = usize::try_from(from.line).ok()?.checked_sub(1)?;
+        let before = usize::try_from(from.column).ok()?.checked_sub(1)?;
+        for (index, line) in self.0.lines().enumerate().skip(first) {
+            let skipped = if index == first { before } else { 0 };
+            let start = line
+                .char_indices()
+                .nth(skipped)
+                .map_or(line.len(), |(at, _)| at);
+            if let Some(at) = line[start..].find(part) {
+                return Some(Position {
+                    line: index as u64 + 1,
+                    column: line[..start + at].chars().count() as u64 + 1,
+                });
+            }
+        }
+        None
     }
 
     /// A comment that is indented less than the block scalar around it ends the scalar, and the
     /// error then shows up on the line after the comment: name the comment as the cause.
-    fn outdented_comment_before(self, number: u64) -> Option<String> {
-        let lines: Vec<&str> = self.text.lines().collect();
+    fn outdented_comment_before(&self, number: u64) -> Option<String> {
+        let lines: Vec<&str> = self.0.lines().collect();
         let at = usize::try_from(number).ok()?.checked_sub(1)?;
         let wanted = indent(lines.get(at)?);
         let comment = (0..at)
@@ -108,7 +181,7 @@ impl Text<'_> {
             .find(|&index| !lines[index].trim().is_empty())?;
         let opener = (0..comment).rev().find(|&index| {
             let line = lines[index].trim();
-            !line.is_empty() && !line.starts_with('#')
+            !line.is_empty() && !line.starts_with('#') && indent(lines[index]) < wanted
         })?;
         let opens_block = lines[opener]
             .trim_end()
@@ -128,38 +201,15 @@ impl Text<'_> {
     }
 }
 
-pub(super) fn position(location: serde_saphyr::Location) -> Option<Position> {
-    (location.line() > 0).then(|| Position {
-        line: location.line(),
-        column: location.column().max(1),
-    })
+/// A terminal obeys characters that a config has no use for: they are shown, but not as themselves.
+fn printable(c: char) -> char {
+    match c {
+        '\t' => c,
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    }
 }
 
 fn indent(line: &str) -> usize {
     line.len() - line.trim_start_matches(' ').len()
-}
-
-/// The parser's own words mean nothing to whoever writes configs.
-fn in_plain_words(message: &str) -> String {
-    message
-        .replace(
-            "expected sequence start",
-            "expected a list (lines that begin with `- `)",
-        )
-        .replace(
-            "expected mapping start",
-            "expected a map (lines of `key: value`)",
-        )
-        .replace("invalid type: sequence", "a list cannot stand here")
-        .replace("invalid type: map", "a map cannot stand here")
-}
-
-/// The library says the place at the end of some messages; ours stands in front.
-fn without_place(message: &str) -> &str {
-    let first = message.lines().next().unwrap_or_default();
-    let cut = first
-        .rfind(" at line ")
-        .filter(|&at| first[at..].contains("column"));
-    first[..cut.unwrap_or(first.len())]
-        .trim_end_matches(|c: char| c == ':' || c == ',' || c.is_whitespace())
 }

@@ -41,6 +41,16 @@ pub enum StepKind {
     Run(Run),
     /// Keeps files.
     StoreArtifacts(StoreArtifacts),
+    /// Reads test results and keeps them with the job.
+    StoreTestResults(StoreTestResults),
+    /// Puts folders into the cache of this machine under a key.
+    SaveCache(SaveCache),
+    /// Puts the folders of the first cache that fits back.
+    RestoreCache(RestoreCache),
+    /// Passes files on to later jobs of the same workflow run.
+    PersistToWorkspace(PersistToWorkspace),
+    /// Lays down what earlier jobs of the same workflow run passed on.
+    AttachWorkspace(AttachWorkspace),
     /// A kind that is not run here: it is named and skipped.
     Unknown(String),
 }
@@ -76,6 +86,45 @@ pub struct StoreArtifacts {
     pub path: String,
     /// As written.
     pub destination: Option<String>,
+}
+
+/// `store_test_results`
+#[derive(Clone, Debug)]
+pub struct StoreTestResults {
+    /// A file or a folder of JUnit XML, as written; `~` means the home folder.
+    pub path: String,
+}
+
+/// `save_cache`
+#[derive(Clone, Debug)]
+pub struct SaveCache {
+    /// With its templates (`{{ checksum "f" }}`, `{{ .Branch }}` …), which the run fills in.
+    pub key: String,
+    /// Files and folders, as written; `~` means the home folder.
+    pub paths: Vec<String>,
+}
+
+/// `restore_cache`
+#[derive(Clone, Debug)]
+pub struct RestoreCache {
+    /// Keys with their templates, the best first; each fits every cache whose key begins with it.
+    pub keys: Vec<String>,
+}
+
+/// `persist_to_workspace`
+#[derive(Clone, Debug)]
+pub struct PersistToWorkspace {
+    /// Folder, absolute or relative to the working directory.
+    pub root: String,
+    /// Files, folders and globs below `root`.
+    pub paths: Vec<String>,
+}
+
+/// `attach_workspace`
+#[derive(Clone, Debug)]
+pub struct AttachWorkspace {
+    /// Folder, absolute or relative to the working directory.
+    pub at: String,
 }
 
 /// On what condition a step runs.

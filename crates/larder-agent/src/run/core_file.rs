@@ -20,6 +20,9 @@ const SEGMENTS_MAX: u64 = 65_535;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct CoreFile {
     pub(super) pid: i32,
+    /// Process number of the leader of its session: all processes of a step have one, unless they
+    /// left it.
+    pub(super) session: i32,
     /// Path of the program, as the process saw it; its short name if the core knows no path.
     pub(super) program: String,
 }
@@ -52,18 +55,22 @@ impl CoreFile {
 
     /// The documented name: `core.<pid>.<program with / as !>`.
     pub(super) fn documented_name(&self) -> String {
-        let program: String = self
-            .program
-            .chars()
-            .map(|c| if c == '/' { '!' } else { c })
-            .filter(|c| !c.is_control())
-            .collect();
-        let mut name = format!("core.{}.{program}", self.pid);
-        while name.len() > 255 {
-            name.pop();
-        }
-        name
+        documented_name(self.pid, &self.program)
     }
+}
+
+/// `core.<pid>.<program with / as !>`, as the documentation promises it.
+pub(super) fn documented_name(pid: i32, program: &str) -> String {
+    let program: String = program
+        .chars()
+        .map(|c| if c == '/' { '!' } else { c })
+        .filter(|c| !c.is_control())
+        .collect();
+    let mut name = format!("core.{pid}.{program}");
+    while name.len() > 255 {
+        name.pop();
+    }
+    name
 }
 
 /// What the header says.
@@ -119,7 +126,7 @@ impl Elf {
                 _ => {}
             }
         }
-        let (pid, short_name) = short_name?;
+        let (pid, session, short_name) = short_name?;
         // The program is the mapped file in which execution began.
         let program = entry.and_then(|at| {
             files
@@ -128,12 +135,13 @@ impl Elf {
         });
         Some(CoreFile {
             pid,
+            session,
             program: program.map_or(short_name, |file| file.path),
         })
     }
 
-    /// `elf_prpsinfo`: pid and the first 15 bytes of the program's name.
-    fn short_name(&self, content: &[u8]) -> Option<(i32, String)> {
+    /// `elf_prpsinfo`: process, session and the first 15 bytes of the program's name.
+    fn short_name(&self, content: &[u8]) -> Option<(i32, i32, String)> {
         // 136 bytes with 8-byte words; 124 or 128 with 4-byte ones, as user numbers have 2 or 4 bytes.
         let (pid_at, name_at) = match (self.word, content.len()) {
             (8, _) => (24, 40),
@@ -141,12 +149,18 @@ impl Elf {
             _ => (16, 32),
         };
         let pid = i32::try_from(number(content, pid_at, 4)?).ok()?;
+        // Its parent and its group stand in between.
+        let session = i32::try_from(number(content, pid_at + 12, 4)?).ok()?;
         let name = content.get(name_at..name_at + 16)?;
         let end = name
             .iter()
             .position(|byte| *byte == 0)
             .unwrap_or(name.len());
-        Some((pid, String::from_utf8_lossy(&name[..end]).into_owned()))
+        Some((
+            pid,
+            session,
+            String::from_utf8_lossy(&name[..end]).into_owned(),
+        ))
     }
 
     fn entry_address(&self, content: &[u8]) -> Option<u64> {
@@ -235,8 +249,10 @@ pub(super) mod tests {
             return None;
         }
         let script = "ulimit -c unlimited && exec ./crash";
-        let mut child = Command::new("/bin/sh")
-            .args(["-c", script])
+        // A session of its own, as each step has: the leader of this test's may be outside of the
+        // namespace of processes that it runs in, where it has no number.
+        let mut child = Command::new("setsid")
+            .args(["/bin/sh", "-c", script])
             .current_dir(folder)
             .spawn()
             .unwrap();
@@ -260,6 +276,7 @@ pub(super) mod tests {
         let core = CoreFile::read(&path).unwrap().unwrap();
         assert_eq!(core.pid.cast_unsigned(), pid);
         assert_eq!(core.program, folder.join("crash").to_str().unwrap());
+        assert_eq!(core.session, core.pid, "the leader of its session");
         let expected = format!("core.{pid}.{}", core.program.replace('/', "!"));
         assert_eq!(core.documented_name(), expected);
 

@@ -4,6 +4,8 @@ use crate::error::{Error, Result};
 use crate::plan::Plan;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Where programs are if the caller does not say.
@@ -33,6 +35,9 @@ const TOOLCHAINS: [(&str, &str); 16] = [
     ("STACK_ROOT", ".stack"),
 ];
 
+/// Steps add lines to the file that bash reads first; a longer one is left alone.
+const BASH_ENV_BYTES_MAX: u64 = 1024 * 1024;
+
 /// What a node's steps share; a step adds its own.
 #[derive(Clone, Debug)]
 pub(super) struct Environment {
@@ -40,6 +45,7 @@ pub(super) struct Environment {
     layers: Vec<(String, OsString)>,
     /// Variables that neither the config nor a user may change.
     fixed: Vec<(String, OsString)>,
+    programs: PathBuf,
 }
 
 /// What the environment is made of.
@@ -53,6 +59,8 @@ pub(super) struct Sources<'a> {
     /// Where temporary files go, if that is not `/tmp`.
     pub(super) temporary: Option<&'a Path>,
     pub(super) bash_env: &'a Path,
+    /// The agent's own programs for steps; the first folder on their PATH, whatever that is.
+    pub(super) programs: &'a Path,
     pub(super) artifacts: &'a Path,
 }
 
@@ -103,7 +111,11 @@ impl Environment {
         let config = sources.given.iter().chain(&sources.plan.environment);
         layers.extend(config.map(|(name, value)| (name.clone(), value.into())));
         let fixed = vec![("CIRCLE_ARTIFACTS".to_owned(), sources.artifacts.into())];
-        Self { layers, fixed }
+        Self {
+            layers,
+            fixed,
+            programs: sources.programs.to_owned(),
+        }
     }
 
     /// With a step's own variables, which win over all others but the fixed ones.
@@ -111,38 +123,72 @@ impl Environment {
         let own = own
             .iter()
             .map(|(name, value)| (name.clone(), OsString::from(value)));
-        self.layers
+        let mut variables: BTreeMap<String, OsString> = self
+            .layers
             .iter()
             .cloned()
             .chain(own)
             .chain(self.fixed.iter().cloned())
-            .collect()
+            .collect();
+        let mut path = OsString::from(&self.programs);
+        if let Some(rest) = variables.get("PATH").filter(|rest| !rest.is_empty()) {
+            path.push(":");
+            path.push(rest);
+        }
+        variables.insert("PATH".to_owned(), path);
+        variables
     }
 }
 
-/// `NAME=VALUE`, as `-e` takes it. The value may be empty and may hold `=`.
-pub fn parse_variable(text: &str) -> Result<(String, String)> {
-    let pair = text
-        .split_once('=')
-        .filter(|(name, value)| is_name(name) && !value.contains('\0'));
-    match pair {
-        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => Err(Error::Usage(format!(
-            "variable {text:?}: expected NAME=VALUE"
-        ))),
+/// `NAME=VALUE`, as `-e` takes it: the value is taken literally, quotes and all, and may be empty.
+/// `NAME` alone takes the caller's value; `None` if the caller has none.
+pub fn parse_variable(
+    text: &str,
+    caller: &[(OsString, OsString)],
+) -> Result<Option<(String, String)>> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (text, None),
+    };
+    // The value may be a secret: messages name no more than the name.
+    if !is_name(name) {
+        let what = if value.is_some() { name } else { text };
+        return Err(Error::Usage(format!(
+            "variable {what:?}: expected NAME=VALUE or NAME, where NAME is made of letters, digits and _"
+        )));
     }
+    let value = match value {
+        Some(value) => value.to_owned(),
+        None => match caller.iter().find(|(known, _)| known == name) {
+            None => return Ok(None),
+            Some((_, value)) => value.to_str().map(str::to_owned).ok_or_else(|| {
+                Error::Usage(format!("variable {name}: the caller's value is not UTF-8"))
+            })?,
+        },
+    };
+    if value.contains('\0') {
+        return Err(Error::Usage(format!(
+            "variable {name}: its value holds a NUL"
+        )));
+    }
+    Ok(Some((name.to_owned(), value)))
 }
 
-/// The text of an `--env-file`: a `NAME=VALUE` on each line, taken literally; empty lines and lines
-/// that begin with `#` are left out. Errors name the line.
-pub fn parse_env_file(name: &str, text: &str) -> Result<Vec<(String, String)>> {
+/// The text of an `--env-file`, as docker reads one: a `NAME=VALUE` or `NAME` on each line, taken
+/// literally; empty lines and lines that begin with `#` are left out. Errors name the line.
+pub fn parse_env_file(
+    file: &str,
+    text: &str,
+    caller: &[(OsString, OsString)],
+) -> Result<Vec<(String, String)>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     (1..)
         .zip(text.lines())
-        .filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
-        .map(|(number, line)| {
-            // The line may hold a secret; its number is enough.
-            let expected = |_| Error::Usage(format!("{name}:{number}: expected NAME=VALUE"));
-            parse_variable(line.trim_start()).map_err(expected)
+        .map(|(number, line)| (number, line.trim_start()))
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .filter_map(|(number, line)| {
+            let named = |error| Error::Usage(format!("{file}:{number}: {error}"));
+            parse_variable(line, caller).map_err(named).transpose()
         })
         .collect()
 }
@@ -164,6 +210,43 @@ pub(super) fn sets_artifacts_folder<'a>(
         .any(|(name, _)| name == "CIRCLE_ARTIFACTS")
 }
 
+/// Takes back what a step wrote about `CIRCLE_ARTIFACTS` into the file that bash reads before every
+/// step; answers whether there was anything to take back.
+pub(super) fn restore_artifacts_folder(bash_env: &Path, artifacts: &Path) -> io::Result<bool> {
+    let metadata = bash_env.symlink_metadata()?;
+    if !metadata.is_file() || metadata.len() > BASH_ENV_BYTES_MAX {
+        return Ok(false);
+    }
+    let text = fs::read(bash_env)?;
+    let text = String::from_utf8_lossy(&text);
+    let path = artifacts.display().to_string().replace('\'', "'\\''");
+    let own = format!("export CIRCLE_ARTIFACTS='{path}'");
+    let last = text
+        .lines()
+        .rev()
+        .find(|line| assigns_artifacts_folder(line));
+    if last.is_none_or(|line| line == own) {
+        return Ok(false);
+    }
+    let mut file = fs::OpenOptions::new().append(true).open(bash_env)?;
+    file.write_all(format!("\n{own}\n").as_bytes())?;
+    Ok(true)
+}
+
+/// Whether the line of a script gives the variable a value or takes it away.
+fn assigns_artifacts_folder(line: &str) -> bool {
+    let mut rest = line;
+    while let Some(at) = rest.find("CIRCLE_ARTIFACTS") {
+        let (before, after) = (&rest[..at], &rest[at + "CIRCLE_ARTIFACTS".len()..]);
+        let is_read = before.ends_with('$') || before.ends_with("${");
+        if !is_read && (after.starts_with(['=', '+']) || before.contains("unset")) {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
 /// The user's own home, as the caller's environment has it.
 pub(super) fn home_of(caller: &[(OsString, OsString)]) -> Option<PathBuf> {
     let home = caller.iter().find(|(name, _)| name == OsStr::new("HOME"))?;
@@ -176,13 +259,58 @@ mod tests {
 
     #[test]
     fn variables_are_read_as_they_are_written() {
-        let read = parse_env_file("env", "# note\n\nA=1\n  B=x=y \nC=\n").unwrap();
-        let expected =
-            [("A", "1"), ("B", "x=y "), ("C", "")].map(|(n, v)| (n.to_owned(), v.to_owned()));
-        assert_eq!(read, expected);
-        let error = parse_env_file("env", "A=1\nexport B=2\n").unwrap_err();
-        assert_eq!(error.to_string(), "env:2: expected NAME=VALUE");
-        assert!(parse_variable("=x").is_err() && parse_variable("1A=x").is_err());
+        let caller = [("HERE", "caller's"), ("EMPTY", "")].map(|(n, v)| (n.into(), v.into()));
+        let text = "\u{feff}# note\n\nA=1\n  B=x=y \r\nC=\nD=\"quoted\" # not a note\nHERE\nEMPTY\nNOT_HERE\n";
+        let read = parse_env_file("env", text, &caller).unwrap();
+        let expected = [
+            ("A", "1"),
+            ("B", "x=y "),
+            ("C", ""),
+            ("D", "\"quoted\" # not a note"),
+            ("HERE", "caller's"),
+            ("EMPTY", ""),
+        ];
+        assert_eq!(read, expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+        let error = parse_env_file("env", "A=1\nexport B=s3cret\n", &[]).unwrap_err();
+        let said = error.to_string();
+        assert!(said.starts_with("env:2: variable \"export B\""), "{said}");
+        assert!(!said.contains("s3cret"), "{said}");
+        for wrong in ["=x", "1A=x", "", "é", "A=\0"] {
+            assert!(parse_variable(wrong, &[]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_bash_reads_first_cannot_move_the_artifacts() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("bash_env");
+        let artifacts = Path::new("/tmp/circle-artifacts.x");
+        let check = |text: &str, is_restored: bool| {
+            fs::write(&file, text).unwrap();
+            let restored = restore_artifacts_folder(&file, artifacts).unwrap();
+            assert_eq!(restored, is_restored, "{text}");
+            assert!(
+                !restore_artifacts_folder(&file, artifacts).unwrap(),
+                "once: {text}"
+            );
+            let script = ". \"$1\"; printf %s \"$CIRCLE_ARTIFACTS\"";
+            let said = std::process::Command::new("/bin/sh")
+                .args(["-c", script, "sh"])
+                .arg(&file)
+                .env("CIRCLE_ARTIFACTS", artifacts)
+                .output()
+                .unwrap();
+            assert_eq!(said.stdout, b"/tmp/circle-artifacts.x", "{text}");
+        };
+        check("", false);
+        check("export OUT=$CIRCLE_ARTIFACTS/out\n", false);
+        check("export CIRCLE_ARTIFACTS=/elsewhere", true);
+        check("CIRCLE_ARTIFACTS=\"$CIRCLE_ARTIFACTS/deeper\"\n", true);
+        check(
+            "export CIRCLE_ARTIFACTS=/a\necho $CIRCLE_ARTIFACTS > /dev/null\n",
+            true,
+        );
+        check("unset CIRCLE_ARTIFACTS\n", true);
     }
 
     #[test]
@@ -222,6 +350,7 @@ mod tests {
             home: Path::new("/run/home"),
             temporary: None,
             bash_env: Path::new("/run/bash_env"),
+            programs: Path::new("/run/bin"),
             artifacts: Path::new("/tmp/circle-artifacts.x"),
         });
         let seen = environment.of_step(&[pair("B", "step")]);
@@ -232,7 +361,7 @@ mod tests {
                 "{name}"
             );
         };
-        check("PATH", Some("/caller/bin"));
+        check("PATH", Some("/run/bin:/caller/bin"));
         check("HOME", Some("/run/home"));
         check("RUSTUP_HOME", user_home.path().join(".rustup").to_str());
         check("GOPATH", Some("/go"));

@@ -1,14 +1,16 @@
 //! What a run tells while it happens, and what it says at its end.
 
 use crate::artifacts::StoredFile;
-use larder_protocol::{AnnouncedBuild, JobState, StepState};
+use crate::plan::JobEnd;
+use larder_protocol::{AnnouncedBuild, AnnouncedJob, JobState, StepState};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Hears of everything that happens in a run.
 pub(crate) type Events = Arc<dyn Fn(Event<'_>) + Send + Sync>;
 
-/// Something that happened. `node` counts from 0, and so does `seq`, the place of a step.
+/// Something that happened. `job` is a name in its workflow, and another workflow may have the same; only
+/// `id` tells such jobs apart. `node` counts from 0, and so does `seq`, the place of a step. Events of one node come in order; those of others may come between them.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -17,13 +19,28 @@ pub enum Event<'a> {
         /// One sentence.
         text: &'a str,
     },
-    /// The server knows the build; steps begin.
+    /// The server knows the build of a workflow; its jobs begin when all workflows are known.
     Announced {
+        /// Name of the workflow; none if a job is run by itself.
+        workflow: Option<&'a str>,
         /// With its page and its jobs.
         build: &'a AnnouncedBuild,
     },
+    /// A job will not run, since what it requires did not come true, or since the run was canceled.
+    JobNotRun {
+        /// Name of the workflow; none if a job is run by itself.
+        workflow: Option<&'a str>,
+        /// Job.
+        job: &'a str,
+        /// Why, in one sentence.
+        reason: &'a str,
+    },
     /// A step begins.
     StepStarted {
+        /// UUID of the node's job on the server.
+        id: &'a str,
+        /// Job.
+        job: &'a str,
         /// Node.
         node: u32,
         /// Place in the job.
@@ -33,6 +50,10 @@ pub enum Event<'a> {
     },
     /// A step printed something; pieces come in order and need not end with a line.
     Output {
+        /// UUID of the node's job on the server.
+        id: &'a str,
+        /// Job.
+        job: &'a str,
         /// Node.
         node: u32,
         /// Place in the job.
@@ -42,6 +63,10 @@ pub enum Event<'a> {
     },
     /// A file is kept. The same line is in the step's output.
     Kept {
+        /// UUID of the node's job on the server.
+        id: &'a str,
+        /// Job.
+        job: &'a str,
         /// Node.
         node: u32,
         /// Place in the job.
@@ -51,6 +76,10 @@ pub enum Event<'a> {
     },
     /// A step ended, or was skipped without a start.
     StepFinished {
+        /// UUID of the node's job on the server.
+        id: &'a str,
+        /// Job.
+        job: &'a str,
         /// Node.
         node: u32,
         /// What came of it.
@@ -58,6 +87,8 @@ pub enum Event<'a> {
     },
     /// A node ended and the server knows.
     NodeFinished {
+        /// Job.
+        job: &'a str,
         /// What came of it.
         node: &'a NodeSummary,
     },
@@ -91,6 +122,8 @@ pub struct NodeSummary {
     pub outcome: JobState,
     /// Exit status of the first step that failed.
     pub exit_status: Option<i32>,
+    /// How long it took: less than its steps together where some ran in the background.
+    pub duration: Duration,
     /// All steps, in order.
     pub steps: Vec<StepResult>,
     /// Kept files, in the order in which they were done.
@@ -99,6 +132,24 @@ pub struct NodeSummary {
     pub warnings: Vec<String>,
     /// Files that were to be kept and could not be; with any, the job failed.
     pub problems: Vec<String>,
+}
+
+impl NodeSummary {
+    /// Of a node that was canceled before its first step.
+    pub(super) fn unrun(job: &AnnouncedJob) -> Self {
+        Self {
+            index: job.index,
+            job_id: job.id.clone(),
+            job_number: job.number,
+            outcome: JobState::Canceled,
+            exit_status: None,
+            duration: Duration::ZERO,
+            steps: Vec::new(),
+            artifacts: Vec::new(),
+            warnings: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
 }
 
 /// The build that the run announced.
@@ -112,27 +163,71 @@ pub struct BuildSummary {
     pub url: String,
 }
 
-/// What came of a run.
+/// What came of one job.
 #[derive(Clone, Debug)]
 pub struct JobSummary {
-    /// Name of the job in the config.
+    /// Name of the job in its workflow.
     pub job: String,
-    /// The build that was announced for it.
+    /// The build that was announced for its workflow.
     pub build: BuildSummary,
-    /// One entry per node, in order.
+    /// How it ended, for the jobs that require it.
+    pub end: JobEnd,
+    /// One entry per node that ran, in order; none if the job was not run.
     pub nodes: Vec<NodeSummary>,
 }
 
 impl JobSummary {
-    /// Whether all nodes passed.
+    /// Whether all nodes passed. A job that was not run did not pass; it did not fail either.
     pub fn passed(&self) -> bool {
-        self.nodes
-            .iter()
-            .all(|node| node.outcome == JobState::Passed)
+        self.end == JobEnd::Success
     }
 
     /// Exit status for the command line: 0 if the job passed, else 1.
     pub fn exit_code(&self) -> u8 {
         u8::from(!self.passed())
+    }
+}
+
+/// What came of one workflow.
+#[derive(Clone, Debug)]
+pub struct WorkflowSummary {
+    /// Name in the config; none if a job was run by itself.
+    pub name: Option<String>,
+    /// The build that was announced for it.
+    pub build: BuildSummary,
+    /// All its jobs, each after those that it requires.
+    pub jobs: Vec<JobSummary>,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct RunSummary {
+    /// In the order of the config.
+    pub workflows: Vec<WorkflowSummary>,
+}
+
+impl RunSummary {
+    /// All jobs of all workflows.
+    pub fn jobs(&self) -> impl Iterator<Item = &JobSummary> {
+        self.workflows.iter().flat_map(|workflow| &workflow.jobs)
+    }
+
+    /// Whether no job failed or was canceled. A job that others kept from running, such as one that
+    /// runs only after a failure, does not count.
+    pub fn passed(&self) -> bool {
+        self.jobs()
+            .all(|job| matches!(job.end, JobEnd::Success | JobEnd::NotRun))
+    }
+
+    /// Exit status for the command line: 0 if nothing failed, else 1.
+    pub fn exit_code(&self) -> u8 {
+        u8::from(!self.passed())
+    }
+
+    /// The one job of a run that has only one.
+    pub fn only_job(mut self) -> Option<JobSummary> {
+        let mut workflow = self.workflows.pop()?;
+        let job = workflow.jobs.pop()?;
+        (self.workflows.is_empty() && workflow.jobs.is_empty()).then_some(job)
     }
 }

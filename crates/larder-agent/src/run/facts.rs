@@ -1,5 +1,6 @@
 //! What is built: branch, commit and repository, read from a folder's `.git` without running git.
 
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 const GIT_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// What is built. Unknown facts are `None`.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct BuildFacts {
     /// Branch.
     pub branch: Option<String>,

@@ -1,129 +1,57 @@
-//! Runs one job of a config on this machine: announced to the server, its steps run by shells in
-//! folders of their own, its output and files kept, its end reported.
+//! Runs the jobs of a config on this machine: announced to the server, their steps run by shells in
+//! folders of their own, their output and files kept, their ends reported.
 
+mod cache;
+mod cache_key;
 mod checkout;
 mod context;
 mod core_dumps;
 mod core_file;
+mod crash;
 mod environment;
 mod event;
 mod facts;
 mod folders;
+mod journal;
+mod mask;
 mod node;
+mod options;
 mod output;
+mod past;
+mod places;
 mod processes;
 pub mod sandbox;
+pub mod shim;
 mod step;
 mod store;
+mod test_results;
+mod tree;
+mod unfinished;
+mod variables;
+mod workflow;
+mod workspace;
 
 pub use environment::{parse_env_file, parse_variable};
-pub use event::{BuildSummary, Event, JobSummary, NodeSummary, StepResult};
+pub use event::{
+    BuildSummary, Event, JobSummary, NodeSummary, RunSummary, StepResult, WorkflowSummary,
+};
 pub use facts::{BuildFacts, default_project};
+pub use options::{Isolation, RunOptions};
+pub use unfinished::Unfinished;
 
-use crate::artifacts::FILE_BYTES_MAX;
 use crate::error::{Error, Result};
-use crate::plan::Plan;
-use crate::server::{Server, ServerAddress};
+use crate::plan::{Plan, Workflow, plan};
+use crate::server::Server;
 use event::Events;
 use folders::{Mode, NodeFolders, RunFolder};
-use larder_protocol::{AnnounceBuild, AnnounceJob, AnnouncedBuild, FinishJob, JobState};
-use node::Node;
-use std::ffi::OsString;
-use std::path::PathBuf;
+use journal::{Header, Journal, NodePlace, PastNode, Progress, Record};
+use larder_protocol::{AnnouncedBuild, AnnouncedJob};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// What `larder run` is to do. [`RunOptions::new`] fills in what most callers want.
-#[derive(Clone, Debug)]
-pub struct RunOptions {
-    /// Name of the config for messages: its path, or `-`.
-    pub config_name: String,
-    /// Text of the config.
-    pub config: String,
-    /// Job to run; `build` if none is named.
-    pub job: Option<String>,
-    /// Project as `vcs/organization/name`, such as `github/acme/demo`.
-    pub project: String,
-    /// Where artifacts are kept, with a token that may announce builds in the project.
-    pub server: ServerAddress,
-    /// Folder that `checkout` copies.
-    pub source: PathBuf,
-    /// What is built, for the server and the `CIRCLE_*` variables.
-    pub facts: BuildFacts,
-    /// Variables given by the user (`-e`, `--env-file`); they win over the built-in ones and lose
-    /// against those of the config.
-    pub variables: Vec<(String, String)>,
-    /// The whole environment of the caller (`std::env::vars_os()`), of which steps see a few
-    /// harmless variables.
-    pub caller_environment: Vec<(OsString, OsString)>,
-    /// A program that calls [`sandbox::enter`] when its first argument is [`sandbox::SUBCOMMAND`]:
-    /// usually `std::env::current_exe()`.
-    pub sandbox_program: PathBuf,
-    /// In what kind of folders the job runs.
-    pub isolation: Isolation,
-    /// Folder in which the run's folders are made, outside of `/tmp`; `/var/tmp` if none is given.
-    pub scratch: Option<PathBuf>,
-    /// How many nodes run side by side, instead of what the config says.
-    pub parallelism: Option<u32>,
-    /// Keeps `.git` and well-known credential files too.
-    pub include_all: bool,
-    /// Keeps files that hold the values of the job's secret variables too.
-    pub allow_secrets: bool,
-    /// Larger files are refused by name.
-    pub file_bytes_max: u64,
-    /// Ends the run early; its jobs end as `canceled`. See [`cancel_on_signals`].
-    pub cancel: CancellationToken,
-}
-
-/// In what kind of folders a job runs.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Isolation {
-    /// An empty `/tmp` and home for each node, by a mount namespace; where the system refuses one,
-    /// as [`Isolation::RunFolder`], with a notice.
-    #[default]
-    Automatic,
-    /// No namespace: an empty home, and `TMPDIR` beside it; `/tmp` is the machine's own.
-    RunFolder,
-    /// The machine as it is: the user's own home and `/tmp`.
-    Host,
-}
-
-impl RunOptions {
-    /// The usual choices: job `build`, no variables, automatic isolation, the documented limit of
-    /// 3 GB for a file; everything else is given.
-    pub fn new(
-        config_name: impl Into<String>,
-        config: impl Into<String>,
-        project: impl Into<String>,
-        server: ServerAddress,
-        source: impl Into<PathBuf>,
-        sandbox_program: impl Into<PathBuf>,
-    ) -> Self {
-        Self {
-            config_name: config_name.into(),
-            config: config.into(),
-            job: None,
-            project: project.into(),
-            server,
-            source: source.into(),
-            facts: BuildFacts::default(),
-            variables: Vec::new(),
-            caller_environment: Vec::new(),
-            sandbox_program: sandbox_program.into(),
-            isolation: Isolation::default(),
-            scratch: None,
-            parallelism: None,
-            include_all: false,
-            allow_secrets: false,
-            file_bytes_max: FILE_BYTES_MAX,
-            cancel: CancellationToken::new(),
-        }
-    }
-}
-
-/// Runs a job to its end and says what came of it; `on_event` hears of everything while it
-/// happens, from several threads.
+/// Runs all jobs that are meant to their ends and says what came of them; `on_event` hears of
+/// everything while it happens, from several threads.
 ///
 /// ```no_run
 /// # async fn example(token: String, config: String) -> larder_agent::Result<()> {
@@ -145,58 +73,128 @@ impl RunOptions {
 /// # }
 /// ```
 ///
-/// A job that fails is a result ([`JobSummary::exit_code`]), not an error. Errors are: a config
+/// A job that fails is a result ([`RunSummary::exit_code`]), not an error. Errors are: a config
 /// that cannot be run, options that cannot be followed, a server that cannot be reached or says
-/// no, and an operating system that does not do what is needed.
+/// no, and an operating system that does not do what is needed. Whatever happens, every job that
+/// was announced is ended on the server, unless that cannot be reached: then the run is left as it
+/// is ([`Error::Suspended`]), and so it is when this process is killed. [`resume`] takes it up.
 pub async fn run(
     options: RunOptions,
     on_event: impl Fn(Event<'_>) + Send + Sync + 'static,
-) -> Result<JobSummary> {
-    let mut plan = Plan::parse(
-        &options.config_name,
-        &options.config,
-        options.job.as_deref(),
-    )?;
-    plan.parallelism = options.parallelism.unwrap_or(plan.parallelism).max(1);
+) -> Result<RunSummary> {
+    let workflows = plan(&options.config_name, &options.config, &options.selection())?;
+    run_planned(options, workflows, on_event).await
+}
+
+/// As [`run`], with workflows that were planned before; the config of the options is not read.
+pub async fn run_planned(
+    options: RunOptions,
+    workflows: Vec<Workflow>,
+    on_event: impl Fn(Event<'_>) + Send + Sync + 'static,
+) -> Result<RunSummary> {
+    let scratch = options.scratch.clone();
+    let swept = tokio::task::spawn_blocking(move || unfinished::sweep(scratch.as_deref()));
+    let prepared = prepare(options, workflows, on_event).await?;
+    let (options, mode) = (&prepared.options, prepared.mode);
+    let folder = RunFolder::create(options.scratch.as_deref(), mode)?;
+    let what = format!(
+        "write the journal of the run in {}",
+        folder.path().display()
+    );
+    let journal = Journal::create(folder.path()).map_err(Error::io(what))?;
+    journal.note(&Record::Run(Box::new(Header::new(options, mode))));
+    let summary = prepared.run(folder, journal, Progress::default()).await;
+    // Nothing depends on it, but it should not go on when all is said.
+    let _ = swept.await;
+    summary
+}
+
+/// Takes up a run that broke off: the same builds and jobs; steps that had ended are not run again,
+/// and the ones that were under way begin anew in the folders in which they were. The options are
+/// those of [`Unfinished::options`].
+///
+/// Further errors are: a job that the server has ended meanwhile, and folders that this system no
+/// longer gives in the way in which the run began.
+pub async fn resume(
+    unfinished: Unfinished,
+    options: RunOptions,
+    on_event: impl Fn(Event<'_>) + Send + Sync + 'static,
+) -> Result<RunSummary> {
+    let workflows = plan(&options.config_name, &options.config, &options.selection())?;
+    let prepared = prepare(options, workflows, on_event).await?;
+    let header = &unfinished.past.header;
+    if prepared.mode != header.mode {
+        let message = "the run began with a mount namespace for each node, which this system does \
+                       not give any more: resume it where it began, or begin anew with `larder run`";
+        return Err(Error::Usage(message.to_owned()));
+    }
+    unfinished.wait_for_steps().await?;
+    let went_on = unfinished.journal.go_on_after(&unfinished.past);
+    went_on.map_err(Error::io("go on with the run's journal"))?;
+    let folder = RunFolder::of_unfinished(unfinished.folder, header.mode);
+    let mut prepared = prepared;
+    prepared.began_at.clone_from(&header.server_url);
+    prepared
+        .run(folder, unfinished.journal, unfinished.past.progress)
+        .await
+}
+
+/// A run of which everything is known but its folder.
+struct Prepared {
+    options: RunOptions,
+    workflows: Vec<Workflow>,
+    events: Events,
+    server: Server,
+    mode: Mode,
+    /// The server's address, unless the run began at another one.
+    began_at: String,
+}
+
+async fn prepare(
+    mut options: RunOptions,
+    workflows: Vec<Workflow>,
+    on_event: impl Fn(Event<'_>) + Send + Sync + 'static,
+) -> Result<Prepared> {
+    processes::hide_own_environment();
     check_project(&options.project)?;
+    let workflows = with_nodes(&options, workflows)?;
     let events: Events = Arc::new(on_event);
-    for notice in &plan.notices {
+    for notice in notices(&workflows) {
         events(Event::Notice { text: notice });
     }
+    // What breaks the run off must not cancel what the caller does besides.
+    options.cancel = options.cancel.child_token();
     let server = Server::new(&options.server)?;
     let mode = choose_mode(&options, &events).await?;
-    let folder = RunFolder::create(options.scratch.as_deref(), mode)?;
-    // What is wrong with the folders is known before the server hears of the build.
-    let first = NodeFolders::create(
-        &folder,
-        0,
-        &plan,
-        &options.source,
-        &options.caller_environment,
-    )?;
-    let first_folders = Mutex::new(Some(first));
-    let build = announce(&server, &options, &plan).await?;
-    let run = Arc::new(Run {
-        plan,
+    Ok(Prepared {
+        began_at: options.server.url.clone(),
         options,
-        build,
-        server,
-        first_folders,
-        folder,
+        workflows,
         events,
-    });
-    run.events.as_ref()(Event::Announced { build: &run.build });
-    let nodes = run_nodes(&run).await?;
-    let build = BuildSummary {
-        id: run.build.id.clone(),
-        number: run.build.number,
-        url: run.build.url.clone(),
-    };
-    Ok(JobSummary {
-        job: run.plan.job.clone(),
-        build,
-        nodes,
+        server,
+        mode,
     })
+}
+
+impl Prepared {
+    async fn run(
+        self,
+        folder: RunFolder,
+        journal: Journal,
+        progress: Progress,
+    ) -> Result<RunSummary> {
+        let workplace = Workplace {
+            options: self.options,
+            server: self.server,
+            folder,
+            journal,
+            progress,
+            began_at: self.began_at,
+            suspended: CancellationToken::new(),
+            events: self.events,
+        };
+        workflow::run_all(Arc::new(workplace), self.workflows).await
+    }
 }
 
 /// A token that is cancelled by Ctrl-C, SIGTERM or SIGHUP: for [`RunOptions::cancel`].
@@ -217,19 +215,70 @@ pub fn cancel_on_signals() -> std::io::Result<CancellationToken> {
     Ok(token)
 }
 
-/// What all nodes of a run share.
-pub(crate) struct Run {
-    pub(crate) plan: Plan,
+/// What all jobs of a run share.
+pub(crate) struct Workplace {
     pub(crate) options: RunOptions,
-    pub(crate) build: AnnouncedBuild,
     pub(crate) server: Server,
-    /// Those of the node 0, made ahead.
-    first_folders: Mutex<Option<NodeFolders>>,
     pub(crate) folder: RunFolder,
+    /// Dropped after the folder is gone or left to be taken up: it holds the lock.
+    journal: Journal,
+    /// How far the run had come when it broke off.
+    progress: Progress,
+    /// Address of the server at the run's beginning.
+    began_at: String,
+    /// Set when the run has to stop where it is and can be taken up again.
+    suspended: CancellationToken,
     pub(crate) events: Events,
 }
 
+impl Workplace {
+    /// Whether this run broke off before.
+    fn is_resumed(&self) -> bool {
+        !self.progress.builds.is_empty()
+    }
+
+    /// Whether the answer is that of a server that is away: then the run stops where it is. One
+    /// that is being broken off goes on with that.
+    fn suspends<T>(&self, answer: &Result<T>) -> bool {
+        let is_away = matches!(answer, Err(Error::Unreachable { .. }));
+        if is_away && !self.options.cancel.is_cancelled() {
+            self.folder.keep(true);
+            self.suspended.cancel();
+        }
+        is_away && self.suspended.is_cancelled()
+    }
+}
+
+/// What all nodes of a job share.
+pub(crate) struct Run {
+    workplace: Arc<Workplace>,
+    pub(crate) plan: Plan,
+    pub(crate) build: Arc<AnnouncedBuild>,
+    /// By index.
+    pub(crate) nodes: Vec<AnnouncedJob>,
+    /// Among all jobs of the run.
+    pub(crate) place: usize,
+    /// Places of the jobs whose workspaces this one sees, in the order in which they are laid down.
+    pub(crate) upstream: Vec<usize>,
+    /// Those of the node 0, made ahead.
+    first_folders: Mutex<Option<NodeFolders>>,
+}
+
+impl std::ops::Deref for Run {
+    type Target = Workplace;
+
+    fn deref(&self) -> &Workplace {
+        &self.workplace
+    }
+}
+
 impl Run {
+    /// What one of its nodes had done when the run broke off.
+    fn past_of(&self, index: u32) -> PastNode {
+        let node = NodePlace(self.place, index);
+        self.progress.nodes.get(&node).cloned().unwrap_or_default()
+    }
+
     /// The folders of the node; each node takes its own once.
     fn take_folders(&self, index: u32) -> Result<NodeFolders> {
         let first = self
@@ -237,18 +286,52 @@ impl Run {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take_if(|_| index == 0);
-        if let Some(folders) = first {
-            return Ok(folders);
+        match first {
+            Some(folders) => Ok(folders),
+            None => make_folders(&self.workplace, self.place, index, &self.plan),
         }
-        let options = &self.options;
-        NodeFolders::create(
-            &self.folder,
-            index,
-            &self.plan,
-            &options.source,
-            &options.caller_environment,
-        )
     }
+}
+
+fn make_folders(at: &Workplace, place: usize, index: u32, plan: &Plan) -> Result<NodeFolders> {
+    let options = &at.options;
+    NodeFolders::create(
+        &at.folder,
+        &format!("{place}-{index}"),
+        plan,
+        &options.source,
+        &options.caller_environment,
+    )
+}
+
+/// Those that have jobs, with the nodes that are asked for.
+fn with_nodes(options: &RunOptions, mut workflows: Vec<Workflow>) -> Result<Vec<Workflow>> {
+    workflows.retain(|workflow| !workflow.jobs.is_empty());
+    if workflows.is_empty() {
+        let message = format!(
+            "{}: nothing to run: no workflow has a job for this branch or tag; name a job with --job",
+            options.config_name
+        );
+        return Err(Error::Usage(message));
+    }
+    for job in workflows.iter_mut().flat_map(|workflow| &mut workflow.jobs) {
+        job.plan.parallelism = options.parallelism.unwrap_or(job.plan.parallelism).max(1);
+    }
+    Ok(workflows)
+}
+
+/// Each once: several jobs of a workflow may have the same to say.
+fn notices(workflows: &[Workflow]) -> Vec<&str> {
+    let mut said = BTreeSet::new();
+    workflows
+        .iter()
+        .flat_map(|workflow| {
+            let of_jobs = workflow.jobs.iter().flat_map(|job| &job.plan.notices);
+            workflow.notices.iter().chain(of_jobs)
+        })
+        .map(String::as_str)
+        .filter(|notice| said.insert(*notice))
+        .collect()
 }
 
 /// A namespace for each node if the system gives one.
@@ -268,74 +351,6 @@ async fn choose_mode(options: &RunOptions, events: &Events) -> Result<Mode> {
             }
         },
     }
-}
-
-async fn announce(server: &Server, options: &RunOptions, plan: &Plan) -> Result<AnnouncedBuild> {
-    let facts = &options.facts;
-    let job = AnnounceJob {
-        name: plan.job.clone(),
-        parallelism: plan.parallelism,
-        queued: false,
-    };
-    let request = AnnounceBuild {
-        branch: facts.branch.clone(),
-        revision: facts.revision.clone(),
-        tag: facts.tag.clone(),
-        message: facts.message.clone(),
-        jobs: vec![job],
-        ..AnnounceBuild::default()
-    };
-    let mut build = server.announce_build(&options.project, &request).await?;
-    build.jobs.sort_by_key(|job| job.index);
-    if build.jobs.len() != plan.parallelism as usize {
-        let reason = format!("{} jobs for {} nodes", build.jobs.len(), plan.parallelism);
-        return Err(Error::Damaged {
-            what: "announce a build".to_owned(),
-            reason,
-        });
-    }
-    Ok(build)
-}
-
-/// Side by side; one after the other where they would share folders of the machine.
-async fn run_nodes(run: &Arc<Run>) -> Result<Vec<NodeSummary>> {
-    let places = 0..run.build.jobs.len();
-    if run.folder.mode() != Mode::Namespace {
-        let mut nodes = Vec::new();
-        for place in places {
-            nodes.push(run_node(run.clone(), place).await?);
-        }
-        return Ok(nodes);
-    }
-    // Dropped with this call: then the nodes break off and their processes end.
-    let mut tasks: JoinSet<_> = places.map(|place| run_node(run.clone(), place)).collect();
-    let mut nodes = Vec::new();
-    while let Some(node) = tasks.join_next().await {
-        nodes.push(node.map_err(|error| Error::Usage(format!("a node broke off: {error}")))?);
-    }
-    let mut nodes: Vec<NodeSummary> = nodes.into_iter().collect::<Result<_>>()?;
-    nodes.sort_by_key(|node| node.index);
-    Ok(nodes)
-}
-
-/// A node that cannot go on still ends its job on the server, as far as that is possible.
-async fn run_node(run: Arc<Run>, index: usize) -> Result<NodeSummary> {
-    let job = &run.build.jobs[index];
-    let server = run.server.with_token(&job.token);
-    let answer = match Node::prepare(&run, index, server.clone()) {
-        Ok(node) => node.run().await,
-        Err(error) => Err(error),
-    };
-    if answer.is_err() {
-        let end = FinishJob {
-            state: JobState::Failed,
-            exit_status: None,
-        };
-        if let Err(error) = server.finish_job(&job.id, &end).await {
-            tracing::warn!(%error, "end the job");
-        }
-    }
-    answer
 }
 
 /// `vcs/organization/name`, without anything that would be another path on the server.

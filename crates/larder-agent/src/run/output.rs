@@ -1,7 +1,8 @@
-//! The output of a step on its way to the user's eyes and to the server: in order, in pieces, and
-//! never more than a few of them in memory.
+//! The output of a step on its way to the user's eyes and to the server: without the job's secrets,
+//! in order, in pieces, and never more than a few of them in memory.
 
 use super::event::{Event, Events};
+use super::mask::{Mask, Stream};
 use crate::error::{Error, Result};
 use crate::server::Server;
 use bytes::{Bytes, BytesMut};
@@ -18,34 +19,97 @@ const DELAY_MAX: Duration = Duration::from_millis(300);
 
 /// Takes what one step prints.
 pub(super) struct Output {
+    id: String,
+    job: String,
     node: u32,
     seq: u32,
     events: Events,
     sender: mpsc::Sender<Bytes>,
-    shipper: JoinHandle<Result<()>>,
+    shipper: JoinHandle<Result<Option<u64>>>,
+    stream: Stream,
+    /// When what the stream holds back is shown all the same.
+    flush_at: Option<Instant>,
     ends_with_newline: bool,
 }
 
 impl Output {
-    pub(super) fn open(server: Server, job: String, node: u32, seq: u32, events: Events) -> Self {
+    /// `job` is the name of the job, `id` its id on the server; the output begins at `offset` there,
+    /// as soon as `begun` has told the server of the step. That fails [`Output::close`] if it fails.
+    pub(super) fn open(
+        server: Server,
+        (job, id): (String, String),
+        (node, seq, offset): (u32, u32, u64),
+        events: Events,
+        mask: &Mask,
+        begun: impl Future<Output = Result<()>> + Send + 'static,
+    ) -> Self {
         let (sender, receiver) = mpsc::channel(PIECES_WAITING_MAX);
-        let shipper = tokio::spawn(ship(server, job, seq, receiver));
+        let (place, at) = (id.clone(), (seq, offset));
+        let task = async move {
+            begun.await?;
+            ship(server, place, at, receiver).await
+        };
         Self {
+            id,
+            job,
             node,
             seq,
             events,
             sender,
-            shipper,
+            shipper: tokio::spawn(task),
+            stream: mask.stream(),
+            flush_at: None,
             ends_with_newline: true,
         }
     }
 
-    pub(super) async fn write(&mut self, bytes: Bytes) {
+    /// Takes what was printed. Its end is held back if a secret may begin there: until more comes,
+    /// or until [`Output::flush_at`].
+    pub(super) async fn write(&mut self, bytes: &[u8]) {
         let Some(last) = bytes.last() else {
             return;
         };
         self.ends_with_newline = *last == b'\n';
+        let shown = self.stream.push(bytes);
+        self.flush_at = self.stream.holds_back().then(|| Instant::now() + DELAY_MAX);
+        self.pass_on(shown).await;
+    }
+
+    /// When [`Output::flush`] is due, if something is held back.
+    pub(super) fn flush_at(&self) -> Option<Instant> {
+        self.flush_at
+    }
+
+    /// Passes on what was held back.
+    pub(super) async fn flush(&mut self) {
+        self.flush_at = None;
+        let shown = self.stream.flush();
+        self.pass_on(shown).await;
+    }
+
+    /// A line of the agent's own; it begins on a line of its own.
+    pub(super) async fn line(&mut self, line: &str) {
+        let start = if self.ends_with_newline { "" } else { "\n" };
+        self.write(format!("{start}{line}\n").as_bytes()).await;
+    }
+
+    /// Waits until the server has everything; `Some` if it keeps only so many bytes of it.
+    pub(super) async fn close(mut self) -> Result<Option<u64>> {
+        self.flush().await;
+        drop(self.sender);
+        self.shipper
+            .await
+            .map_err(|error| Error::Usage(format!("output broke off: {error}")))?
+    }
+
+    async fn pass_on(&mut self, bytes: Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        let bytes = Bytes::from(bytes);
         (self.events)(Event::Output {
+            id: &self.id,
+            job: &self.job,
             node: self.node,
             seq: self.seq,
             bytes: &bytes,
@@ -53,29 +117,15 @@ impl Output {
         // If the shipper has given up, `close` says why.
         let _ = self.sender.send(bytes).await;
     }
-
-    /// A line of the agent's own; it begins on a line of its own.
-    pub(super) async fn line(&mut self, line: &str) {
-        let start = if self.ends_with_newline { "" } else { "\n" };
-        self.write(Bytes::from(format!("{start}{line}\n"))).await;
-    }
-
-    /// Waits until the server has everything.
-    pub(super) async fn close(self) -> Result<()> {
-        drop(self.sender);
-        self.shipper
-            .await
-            .map_err(|error| Error::Usage(format!("output broke off: {error}")))?
-    }
 }
 
+/// Sends what is received; `Some` if the server keeps only so many bytes.
 async fn ship(
     server: Server,
     job: String,
-    seq: u32,
+    (seq, mut offset): (u32, u64),
     mut receiver: mpsc::Receiver<Bytes>,
-) -> Result<()> {
-    let mut offset: u64 = 0;
+) -> Result<Option<u64>> {
     while let Some(first) = receiver.recv().await {
         let mut pending = BytesMut::from(&first[..]);
         let deadline = Instant::now() + DELAY_MAX;
@@ -98,13 +148,13 @@ async fn ship(
                     message,
                     ..
                 }) => {
-                    tracing::warn!(seq, message, "the step's further output is not kept");
+                    tracing::debug!(seq, message, "the step's further output is not kept");
                     while receiver.recv().await.is_some() {}
-                    return Ok(());
+                    return Ok(Some(offset));
                 }
                 Err(error) => return Err(error),
             }
         }
     }
-    Ok(())
+    Ok(None)
 }

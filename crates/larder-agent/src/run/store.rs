@@ -117,6 +117,28 @@ pub(super) async fn sweep(context: &Context, seq: u32, output: &mut Output) -> R
     .await
 }
 
+/// Keeps core files that a step left, by their paths as the step sees them.
+pub(super) async fn keep_cores(
+    context: &Context,
+    seq: u32,
+    cores: Vec<PathBuf>,
+    output: &mut Output,
+) -> Result<StepState> {
+    let files = cores
+        .iter()
+        .filter_map(|core| {
+            let name = core.file_name()?.to_str()?;
+            let found = Found {
+                local: context.folders.view.host(core),
+                path: format!("core-dumps/{seq}/{name}"),
+            };
+            Some((found, None))
+        })
+        .collect();
+    let end = &context.run.options.cancel;
+    keep(context, seq, files, Vec::new(), output, end).await
+}
+
 fn take(collect: &mut Collect<'_>, seen: &Path, names: Destination<'_>, reachable: &[PathBuf]) {
     let Ok(resolved) = collect.view.resolve(seen) else {
         return;
@@ -167,12 +189,12 @@ async fn keep(
         output.line(&format!("  {warning}")).await;
         context.warn(warning);
     }
-    let uploader = Uploader {
-        server: context.server.clone(),
-        job: context.job().id.clone(),
-        file_bytes_max: context.run.options.file_bytes_max,
-        secrets: context.secrets.clone(),
-    };
+    let uploader = Uploader::new(
+        context.server.clone(),
+        context.job().id.clone(),
+        context.run.options.file_bytes_max,
+        context.secrets.clone(),
+    );
     let mut state = StepState::Passed;
     let mut answers = uploader.keep_all(files);
     loop {
@@ -185,6 +207,10 @@ async fn keep(
         };
         match answer {
             Ok(file) => {
+                if let Some(warning) = &file.warning {
+                    output.line(&format!("  {warning}")).await;
+                    context.warn(warning.clone());
+                }
                 let seen = context.folders.view.seen(&file.local);
                 output
                     .line(&format!(
@@ -194,6 +220,8 @@ async fn keep(
                     ))
                     .await;
                 (context.run.events)(Event::Kept {
+                    id: &context.job().id,
+                    job: context.name(),
                     node: context.index(),
                     seq,
                     file: &file,

@@ -8,7 +8,7 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use larder_protocol::{
     AnnounceBuild, AnnouncedBuild, AnnouncedJob, ArtifactBody, ArtifactList, ArtifactState,
-    ErrorBody, FinishJob, StepReport,
+    ErrorBody, FinishJob, JobBody, JobState, StepReport, TestReport,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -19,12 +19,22 @@ pub(crate) const USER_TOKEN: &str = "user-token";
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) builds: u32,
+    /// Numbers of jobs that were given.
+    pub(crate) job_numbers: i64,
     pub(crate) jobs: BTreeMap<String, Job>,
+    /// Starts and ends of jobs, in order: `start NAME INDEX`, `end NAME INDEX STATE`.
+    pub(crate) history: Vec<String>,
+    /// Steps of this job are refused with 403.
+    pub(crate) refused_job: Option<String>,
     /// Paths that the fake refuses with 400.
     pub(crate) refused: Vec<String>,
     /// Every so many requests one is answered 503, if this is not 0.
     pub(crate) flaky_every: u32,
     pub(crate) requests: u32,
+    /// Output is counted instead of kept.
+    pub(crate) discards_output: bool,
+    /// Output of a step beyond this is refused with 413.
+    pub(crate) output_bytes_max: Option<usize>,
     /// What lists say besides what was uploaded.
     pub(crate) extra: Vec<ArtifactBody>,
 }
@@ -32,11 +42,20 @@ pub(crate) struct State {
 #[derive(Default)]
 pub(crate) struct Job {
     pub(crate) token: String,
+    /// Of the build, from 1.
+    pub(crate) build: u32,
+    pub(crate) name: String,
+    /// None while it is queued.
+    pub(crate) number: Option<i64>,
     pub(crate) index: u32,
     pub(crate) end: Option<FinishJob>,
     pub(crate) steps: BTreeMap<u32, StepReport>,
     pub(crate) output: BTreeMap<u32, Vec<u8>>,
+    /// Bytes of each step's output that were counted instead of kept.
+    pub(crate) discarded: BTreeMap<u32, u64>,
     pub(crate) artifacts: Vec<Kept>,
+    /// Names of the tests in each report.
+    pub(crate) tests: BTreeMap<u32, Vec<String>>,
 }
 
 pub(crate) struct Kept {
@@ -143,6 +162,7 @@ impl Fake {
                 let request: AnnounceBuild = serde_json::from_slice(&body).unwrap();
                 json(201, &state.announce(&request, &self.url))
             }
+            (&Method::GET, ["jobs", id]) => json(200, &state.job_body(id)),
             (&Method::GET, ["jobs", id, "artifacts"]) => {
                 json(200, &state.list(id, parts.uri.query()))
             }
@@ -171,21 +191,30 @@ impl State {
         let number = i64::from(self.builds);
         let mut jobs = Vec::new();
         for job in &request.jobs {
+            let is_queued = request.queued || job.queued;
+            let job_number = (!is_queued).then(|| {
+                self.job_numbers += 1;
+                self.job_numbers
+            });
             for index in 0..job.parallelism {
-                let id = format!("job-{number}-{index}");
+                let id = format!("job-{number}-{}-{index}", job.name);
                 let token = format!("token-of-{id}");
-                self.jobs.insert(
-                    id.clone(),
-                    Job {
-                        token: token.clone(),
-                        index,
-                        ..Job::default()
-                    },
-                );
+                let known = Job {
+                    token: token.clone(),
+                    build: self.builds,
+                    name: job.name.clone(),
+                    number: job_number,
+                    index,
+                    ..Job::default()
+                };
+                if !is_queued {
+                    self.history.push(format!("start {} {index}", job.name));
+                }
+                self.jobs.insert(id.clone(), known);
                 jobs.push(AnnouncedJob {
                     id,
                     name: job.name.clone(),
-                    number: Some(number),
+                    number: job_number,
                     index,
                     token,
                 });
@@ -196,6 +225,39 @@ impl State {
             number,
             url: format!("{url}/builds/{number}"),
             jobs,
+        }
+    }
+
+    /// The nodes of a job get one number when the first of them starts.
+    fn start(&mut self, id: &str) -> JobBody {
+        let (build, name) = (self.jobs[id].build, self.jobs[id].name.clone());
+        let beside = self
+            .jobs
+            .values()
+            .filter(|job| job.build == build && job.name == name);
+        let known = beside.filter_map(|job| job.number).min();
+        let number = known.unwrap_or_else(|| {
+            self.job_numbers += 1;
+            self.job_numbers
+        });
+        let job = self.jobs.get_mut(id).unwrap();
+        assert!(job.end.is_none(), "{id} had ended");
+        job.number = Some(number);
+        self.history.push(format!("start {name} {}", job.index));
+        JobBody {
+            id: id.to_owned(),
+            build_id: format!("build-{build}"),
+            name,
+            number: Some(number),
+            index: job.index,
+            parallelism: 1,
+            state: JobState::Running,
+            exit_status: None,
+            created_at: String::new(),
+            started_at: None,
+            finished_at: None,
+            artifact_count: 0,
+            total_bytes: 0,
         }
     }
 
@@ -225,6 +287,40 @@ impl State {
                 }
                 json(201, &self.keep(id, path, headers, body, url))
             }
+            (&Method::PATCH, []) => {
+                let change: FinishJob = serde_json::from_slice(&body).unwrap();
+                if change.state == JobState::Running {
+                    return json(200, &self.start(id));
+                }
+                if job.end.is_none() {
+                    let line = format!("end {} {} {:?}", job.name, job.index, change.state);
+                    self.history.push(line);
+                }
+                let end = job.end.get_or_insert_with(|| change.clone());
+                if end.state == change.state {
+                    json(200, &())
+                } else {
+                    no(409, "conflict")
+                }
+            }
+            (_, ["steps", ..]) if self.refused_job.as_ref() == Some(&job.name) => {
+                no(403, "forbidden")
+            }
+            (&Method::POST, ["steps", seq, "output"]) if self.discards_output => {
+                let kept = job.discarded.entry(seq.parse().unwrap()).or_default();
+                assert_eq!(query, Some(format!("offset={kept}").as_str()));
+                *kept += body.len() as u64;
+                json(200, &())
+            }
+            (&Method::POST, ["steps", seq, "output"])
+                if self.output_bytes_max.is_some_and(|most| {
+                    let kept = job.output.get(&seq.parse().unwrap());
+                    kept.is_some_and(|kept| kept.len() >= most)
+                }) =>
+            {
+                no(413, "too_large")
+            }
+            (_, ["uploads" | "folders", ..]) => no(404, "no_such_route"),
             _ => job.change(method, rest, &body, query),
         }
     }
@@ -272,6 +368,7 @@ impl State {
             content_type: String::new(),
             sha1: None,
             sha256: Some(format!("{:x}", Bytes::copy_from_slice(&sha256))),
+            mode: None,
             created_at: String::new(),
             finished_at: None,
             url: format!("{url}/larder/v1/files/{id}/{number}"),
@@ -283,11 +380,29 @@ impl State {
         body
     }
 
+    fn job_body(&self, id: &str) -> JobBody {
+        JobBody {
+            id: id.to_owned(),
+            build_id: String::new(),
+            name: "build".to_owned(),
+            number: Some(1),
+            index: self.jobs[id].index,
+            parallelism: 1,
+            state: JobState::Running,
+            exit_status: None,
+            created_at: String::new(),
+            started_at: None,
+            finished_at: None,
+            artifact_count: 0,
+            total_bytes: 0,
+        }
+    }
+
     /// Two at a time, so that paging is met.
     fn list(&self, id: &str, query: Option<&str>) -> ArtifactList {
         let start = query
-            .and_then(|query| query.strip_prefix("after="))
-            .map_or(0, |it| it.parse().unwrap());
+            .and_then(|query| query.split_once("after="))
+            .map_or(0, |(_, after)| after.parse().unwrap());
         let all: Vec<_> = self.jobs[id]
             .artifacts
             .iter()
@@ -311,8 +426,13 @@ impl Job {
         query: Option<&str>,
     ) -> Response<Full<Bytes>> {
         match (method, rest) {
-            (&Method::PATCH, []) => {
-                self.end = Some(serde_json::from_slice(body).unwrap());
+            (_, ["steps", ..]) if self.number.is_none() || self.end.is_some() => {
+                no(409, "conflict")
+            }
+            (&Method::PUT, ["tests", number]) => {
+                let report: TestReport = serde_json::from_slice(body).unwrap();
+                let names = report.tests.into_iter().map(|test| test.name).collect();
+                self.tests.insert(number.parse().unwrap(), names);
                 json(200, &())
             }
             (&Method::PUT, ["steps", seq]) => {
@@ -337,7 +457,7 @@ fn json(status: u16, body: &impl serde::Serialize) -> Response<Full<Bytes>> {
     Response::builder().status(status).body(body).unwrap()
 }
 
-fn no(status: u16, code: &str) -> Response<Full<Bytes>> {
+pub(crate) fn no(status: u16, code: &str) -> Response<Full<Bytes>> {
     json(
         status,
         &ErrorBody {

@@ -1,7 +1,7 @@
 //! The samples, which are the documents' own examples.
 
 use crate::fake::Fake;
-use crate::{options, run, sample};
+use crate::{options, run, run_job, sample};
 use larder_agent::Error;
 use larder_protocol::{JobState, StepState};
 use std::path::Path;
@@ -68,7 +68,7 @@ pub(crate) async fn the_core_dump_sample_keeps_its_core_twice_in_a_row_and_on_tw
     for parallelism in [1, 2, 2] {
         let mut options = options(&fake, &config, &sample("core-dump"));
         options.parallelism = Some(parallelism);
-        let summary = larder_agent::run::run(options, |_| {}).await.unwrap();
+        let summary = run_job(options, |_| {}).await.unwrap();
         assert_eq!(summary.exit_code(), 1);
         assert_eq!(summary.nodes.len(), parallelism as usize);
         for node in &summary.nodes {
@@ -141,7 +141,7 @@ pub(crate) async fn a_server_that_is_away_for_a_moment_loses_nothing() {
 pub(crate) async fn the_config_as_documented_is_a_config_error() {
     let fake = Fake::start().await;
     let text = include_str!("../fixtures/core-dump-as-documented.yml");
-    let error = larder_agent::run::run(options(&fake, text, Path::new("/")), |_| {})
+    let error = run_job(options(&fake, text, Path::new("/")), |_| {})
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Config(_)));

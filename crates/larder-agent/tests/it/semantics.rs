@@ -1,7 +1,7 @@
 //! How steps run and what they keep, rule by rule.
 
 use crate::fake::Fake;
-use crate::{options, run, with_steps};
+use crate::{options, run, run_job, with_steps};
 use larder_agent::run::{Event, Isolation, JobSummary};
 use larder_protocol::{JobState, StepState};
 use std::path::Path;
@@ -16,7 +16,7 @@ pub(crate) async fn no_step_sees_the_callers_secrets() {
     );
     let mut options = options(&fake, &config, Path::new("/var/empty"));
     options.variables = vec![("GIVEN".to_owned(), "by -e".to_owned())];
-    let summary = larder_agent::run::run(options, |_| {}).await.unwrap();
+    let summary = run_job(options, |_| {}).await.unwrap();
     let state = fake.state.lock().unwrap();
     let job = &state.jobs[&summary.nodes[0].job_id];
     let said = job.whole_output();
@@ -92,7 +92,7 @@ pub(crate) async fn conditions_and_exit_statuses_are_the_documented_ones() {
     let (passed, failed, skipped) = (StepState::Passed, StepState::Failed, StepState::Skipped);
     let summary = run(&fake, &with_steps(
         "      - run: {command: echo never, when: on_fail}\n      - run: set +o pipefail; false | true\n\
-         \x20     - save_cache: {key: k, paths: [a]}\n      - run: false | true\n      - run: echo not any more\n\
+         \x20     - add_ssh_keys\n      - run: false | true\n      - run: echo not any more\n\
          \x20     - run: {command: echo x > /tmp/x, when: on_fail}\n      - run: {command: exit 7, when: always}\n\
          \x20     - store_artifacts: {path: /tmp/x}\n      - store_artifacts: {path: /tmp/x, destination: y, when: on_success}\n",
     )).await;
@@ -117,7 +117,7 @@ pub(crate) async fn conditions_and_exit_statuses_are_the_documented_ones() {
     assert!(
         node.warnings
             .iter()
-            .any(|warning| warning.contains("save_cache"))
+            .any(|warning| warning.contains("add_ssh_keys"))
     );
 
     // A signal is 128 + n, whether the shell runs the command in its own place or not.
@@ -143,27 +143,29 @@ pub(crate) async fn conditions_and_exit_statuses_are_the_documented_ones() {
 
 pub(crate) async fn each_node_has_folders_of_its_own() {
     let fake = Fake::start().await;
-    let config = with_steps(
-        "      - run: test -z \"$(ls -A ~ | grep -v ^project$)\" && test -z \"$(ls /tmp | grep -v ^circle-artifacts)\"\n\
-         \x20     - run: echo $CIRCLE_NODE_INDEX > /tmp/me; echo $CIRCLE_NODE_INDEX > ~/me\n\
-         \x20     - run: test \"$(cat /tmp/me ~/me | tr -d '\\n')\" = $CIRCLE_NODE_INDEX$CIRCLE_NODE_INDEX\n\
-         \x20     - store_artifacts: {path: /tmp/me}\n",
-    );
+    // No other process of this machine has a file of that name.
+    let me = format!("/tmp/me-{}", std::process::id());
+    let config = with_steps(&format!(
+        "      - run: test -z \"$(ls -A ~ | grep -v ^project$)\" && test -z \"$(ls /tmp | grep -v ^circle-)\"\n\
+         \x20     - run: echo $CIRCLE_NODE_INDEX > {me}; echo $CIRCLE_NODE_INDEX > ~/me\n\
+         \x20     - run: test \"$(cat {me} ~/me | tr -d '\\n')\" = $CIRCLE_NODE_INDEX$CIRCLE_NODE_INDEX\n\
+         \x20     - store_artifacts: {{path: {me}}}\n",
+    ));
     for _ in 0..2 {
         let mut options = options(&fake, &config, Path::new("/var/empty"));
         options.parallelism = Some(3);
-        let summary = larder_agent::run::run(options, |_| {}).await.unwrap();
+        let summary = run_job(options, |_| {}).await.unwrap();
         let state = fake.state.lock().unwrap();
         for node in &summary.nodes {
             let job = &state.jobs[&node.job_id];
             assert_eq!(node.outcome, JobState::Passed, "{}", job.whole_output());
             assert_eq!(
-                job.artifact("tmp/me").unwrap().bytes,
+                job.artifact(&me[1..]).unwrap().bytes,
                 format!("{}\n", node.index)
             );
         }
     }
-    assert!(!Path::new("/tmp/me").exists());
+    assert!(!Path::new(&me).exists());
 }
 
 pub(crate) async fn a_working_directory_of_its_own_is_made_and_taken_away() {
@@ -253,7 +255,7 @@ pub(crate) async fn a_file_with_a_secret_is_refused_by_name() {
 
     let mut lifted = options(&fake, config, Path::new("/var/empty"));
     lifted.allow_secrets = true;
-    let summary = larder_agent::run::run(lifted, |_| {}).await.unwrap();
+    let summary = run_job(lifted, |_| {}).await.unwrap();
     assert_eq!(
         (summary.exit_code(), summary.nodes[0].artifacts.len()),
         (0, 2)
@@ -297,7 +299,7 @@ pub(crate) async fn a_cancelled_run_ends_its_whole_process_tree() {
     ));
     let options = options(&fake, &config, Path::new("/var/empty"));
     let cancel = options.cancel.clone();
-    let summary = larder_agent::run::run(options, move |event| {
+    let summary = run_job(options, move |event| {
         if matches!(event, Event::Output { bytes, .. } if bytes.starts_with(b"up")) {
             cancel.cancel();
         }
@@ -316,7 +318,7 @@ pub(crate) async fn a_cancelled_run_ends_its_whole_process_tree() {
     );
 }
 
-pub(crate) async fn what_a_step_leaves_behind_does_not_outlive_it() {
+pub(crate) async fn what_a_step_leaves_behind_does_not_outlive_the_job() {
     let fake = Fake::start().await;
     let marker = marker();
     let config = with_steps(&format!(
@@ -349,7 +351,7 @@ pub(crate) async fn much_output_arrives_whole_and_in_order() {
     let count = seen.clone();
     let config = with_steps("      - run: seq 1 1000000; seq 1 3 >&2\n");
     let options = options(&fake, &config, Path::new("/var/empty"));
-    let summary = larder_agent::run::run(options, move |event| {
+    let summary = run_job(options, move |event| {
         if let Event::Output { bytes, .. } = event {
             *count.lock().unwrap() += bytes.len();
         }
@@ -389,9 +391,7 @@ pub(crate) async fn without_a_namespace_the_job_still_has_a_home_and_leaves_no_t
         options.parallelism = Some(2);
         options
     };
-    let summary = larder_agent::run::run(in_run_folder(), |_| {})
-        .await
-        .unwrap();
+    let summary = run_job(in_run_folder(), |_| {}).await.unwrap();
     for node in &summary.nodes {
         let mut paths: Vec<_> = node
             .artifacts
@@ -405,9 +405,7 @@ pub(crate) async fn without_a_namespace_the_job_still_has_a_home_and_leaves_no_t
     assert!(!folder.exists());
 
     std::fs::create_dir(&folder).unwrap();
-    let error = larder_agent::run::run(in_run_folder(), |_| {})
-        .await
-        .unwrap_err();
+    let error = run_job(in_run_folder(), |_| {}).await.unwrap_err();
     std::fs::remove_dir(&folder).unwrap();
     assert_eq!(error.exit_code(), 2);
     assert!(error.to_string().contains(&name), "{error}");
@@ -434,7 +432,7 @@ pub(crate) async fn a_system_without_namespaces_is_named_and_runs_the_job() {
     options.sandbox_program = program;
     let notices = std::sync::Arc::new(Mutex::new(String::new()));
     let heard = notices.clone();
-    let summary = larder_agent::run::run(options, move |event| {
+    let summary = run_job(options, move |event| {
         if let Event::Notice { text } = event {
             heard.lock().unwrap().push_str(text);
         }
@@ -461,20 +459,20 @@ pub(crate) async fn a_server_that_is_away_is_error_3() {
         &with_steps("      - run: echo\n"),
         Path::new("/var/empty"),
     );
-    let error = larder_agent::run::run(options, |_| {}).await.unwrap_err();
+    let error = run_job(options, |_| {}).await.unwrap_err();
     assert_eq!(error.exit_code(), 3, "{error}");
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
 }
 
 /// A number of seconds that no other process sleeps.
-fn marker() -> String {
+pub(crate) fn marker() -> String {
     static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     format!("9{}{next:02}", std::process::id())
 }
 
 /// How many processes have the marker among their arguments.
-fn processes(marker: &str) -> usize {
+pub(crate) fn processes(marker: &str) -> usize {
     std::fs::read_dir("/proc")
         .unwrap()
         .flatten()

@@ -2,13 +2,13 @@
 
 use crate::fake::{Fake, Job};
 use larder_agent::artifacts::{
-    DownloadOptions, DownloadSource, FILE_BYTES_MAX, UploadOptions, download, upload,
+    ArtifactSource, DownloadOptions, Holder, UploadOptions, download, upload,
 };
 use larder_agent::server::{Server, ServerAddress};
 use std::fs;
 use std::path::Path;
 
-const JOB: &str = "a-job";
+pub(crate) const JOB: &str = "a-job";
 const TOKEN: &str = "token-of-a-job";
 
 async fn fake_with_job() -> (Fake, Server) {
@@ -27,17 +27,21 @@ async fn fake_with_job() -> (Fake, Server) {
 }
 
 fn upload_of(server: &Server, base: &Path, patterns: &[&str]) -> UploadOptions {
-    UploadOptions {
+    UploadOptions::new(server.clone(), JOB, base, patterns)
+}
+
+pub(crate) fn download_of(server: &Server, target: &Path, queries: &[&str]) -> DownloadOptions {
+    DownloadOptions {
         server: server.clone(),
-        job: JOB.to_owned(),
-        base: base.to_owned(),
-        patterns: patterns
-            .iter()
-            .map(|pattern| (*pattern).to_owned())
-            .collect(),
-        destination: None,
-        include_all: false,
-        file_bytes_max: FILE_BYTES_MAX,
+        source: ArtifactSource {
+            holder: Holder::Job(JOB.to_owned()),
+            job_name: None,
+            node: None,
+        },
+        queries: queries.iter().map(|query| (*query).to_owned()).collect(),
+        strip: None,
+        per_job: false,
+        target: target.to_owned(),
     }
 }
 
@@ -67,12 +71,7 @@ pub(crate) async fn uploads_and_downloads_are_each_others_inverse() {
     assert!(summary.problems.is_empty() && summary.warnings.is_empty());
 
     let target = folder.path().join("out");
-    let options = |queries: &[&str]| DownloadOptions {
-        server: server.clone(),
-        source: DownloadSource::Job(JOB.to_owned()),
-        queries: queries.iter().map(|query| (*query).to_owned()).collect(),
-        target: target.clone(),
-    };
+    let options = |queries: &[&str]| download_of(&server, &target, queries);
     let summary = download(options(&["d"]), |_| {}).await.unwrap();
     assert_eq!(summary.files.len(), 3);
     assert!(!target.join("a").exists());
@@ -113,12 +112,7 @@ pub(crate) async fn a_hostile_list_writes_nothing_outside() {
         };
         state.extra.push(damaged);
     }
-    let options = DownloadOptions {
-        server,
-        source: DownloadSource::Job(JOB.to_owned()),
-        queries: Vec::new(),
-        target: target.clone(),
-    };
+    let options = download_of(&server, &target, &[]);
     let summary = download(options, |_| {}).await.unwrap();
     assert_eq!(summary.files.len(), 1);
     assert_eq!(summary.problems.len(), 4, "{:?}", summary.problems);

@@ -18,15 +18,42 @@ pub(super) enum Reaping {
     Elsewhere,
 }
 
+/// The programs of those of another process that live, each name once.
+pub(super) fn programs_below(process: i32) -> Vec<String> {
+    let mut names: Vec<String> = list(process).into_iter().filter_map(program).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Takes the exit status of all children that have ended; whether there are others. Whoever lost its
+/// parent is a child of this process, so that without children there is nobody at all.
+pub(super) fn reap_ended() -> bool {
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+    }
+}
+
+/// The name of the program that a process runs, as the kernel keeps it.
+fn program(pid: Pid) -> Option<String> {
+    let name = std::fs::read(format!("/proc/{}/comm", pid.as_raw_nonzero())).ok()?;
+    Some(String::from_utf8_lossy(&name).trim_end().to_owned())
+}
+
 /// Ends them all: politely at first, by force after `grace`.
 pub(super) fn end_all(grace: Duration, reaping: Reaping) {
     let start = Instant::now();
+    let own = rustix::process::getpid().as_raw_nonzero().get();
     let mut is_asked = false;
     loop {
-        while reaping == Reaping::Here
-            && matches!(rustix::process::wait(WaitOptions::NOHANG), Ok(Some(_)))
-        {}
-        let alive = list();
+        if reaping == Reaping::Here {
+            reap_ended();
+        }
+        let alive = list(own);
         if alive.is_empty() || start.elapsed() > grace + GIVE_UP_AFTER {
             return;
         }
@@ -48,8 +75,8 @@ pub(super) fn end_all(grace: Duration, reaping: Reaping) {
     }
 }
 
-/// Those that live: zombies have ended already.
-fn list() -> Vec<Pid> {
+/// Those of a process that live: zombies have ended already.
+fn list(process: i32) -> Vec<Pid> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry
@@ -69,7 +96,7 @@ fn list() -> Vec<Pid> {
         children.entry(parent).or_default().push(pid);
     }
     let mut found = Vec::new();
-    let mut open = vec![rustix::process::getpid().as_raw_nonzero().get()];
+    let mut open = vec![process];
     while let Some(pid) = open.pop() {
         let own = children.remove(&pid).unwrap_or_default();
         found.extend(own.iter().filter_map(|pid| Pid::from_raw(*pid)));
@@ -80,7 +107,7 @@ fn list() -> Vec<Pid> {
 
 /// Parent of the process with this `/proc/PID/stat`, unless it has ended. The name in the
 /// parentheses may itself hold parentheses.
-fn parent(stat: &str) -> Option<i32> {
+pub(super) fn parent(stat: &str) -> Option<i32> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;

@@ -1,10 +1,13 @@
 //! A mount namespace: folders that only one step's processes see. An ordinary user gets it inside
 //! a user namespace in which they keep their own numbers.
 
-use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
 use rustix::thread::UnshareFlags;
 use std::fs;
 use std::path::PathBuf;
+
+/// Nobody starts a job deeper than this.
+const CALLERS_MAX: usize = 64;
 
 /// Leaves the caller's mount namespace and lays each first folder over its second.
 pub(super) fn enter(mounts: &[(PathBuf, PathBuf)]) -> Result<(), String> {
@@ -25,7 +28,27 @@ pub(super) fn enter(mounts: &[(PathBuf, PathBuf)]) -> Result<(), String> {
         mount_bind(from, onto)
             .map_err(|error| format!("lay {} over {}: {error}", from.display(), onto.display()))?;
     }
+    hide_callers();
     Ok(())
+}
+
+/// Lays nothing over the environments of the agent and of those that it came from: the caller's
+/// tokens are there, and a step that looks into `/proc` has no use for them. A system that does not
+/// let it happen runs the step all the same.
+fn hide_callers() {
+    let mut process = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
+    for _ in 0..CALLERS_MAX {
+        let Some(pid) = process.filter(|pid| *pid > 0) else {
+            return;
+        };
+        let folder = PathBuf::from(format!("/proc/{pid}"));
+        let stat = fs::read_to_string(folder.join("stat")).unwrap_or_default();
+        process = super::descendants::parent(&stat);
+        let _ = mount_bind("/dev/null", folder.join("environ"));
+        // Each thread has the same once more.
+        let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NOEXEC;
+        let _ = mount("none", folder.join("task"), "tmpfs", flags, None);
+    }
 }
 
 #[expect(
