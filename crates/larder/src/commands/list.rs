@@ -1,31 +1,17 @@
 //! `larder list`: the artifacts of a job or a build.
 
 use crate::cli::ListArguments;
+use crate::commands::holder::matching;
 use crate::failure::Failure;
-use larder_agent::artifacts::DownloadSource;
 use std::process::ExitCode;
 
 pub(crate) async fn run(arguments: ListArguments) -> Result<ExitCode, Failure> {
-    let server = arguments.server.connect()?;
-    let source = arguments.holder.source()?;
-    let mut artifacts = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = match &source {
-            DownloadSource::Job(job) => server.job_artifacts(job, after.as_deref()).await?,
-            DownloadSource::Build(build) => server.build_artifacts(build, after.as_deref()).await?,
-        };
-        artifacts.extend(page.artifacts);
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
+    let listing = matching(&arguments.server, arguments.holder, &arguments.queries).await?;
     if arguments.json {
-        say!("{}", serde_json::to_string_pretty(&artifacts)?);
+        say!("{}", serde_json::to_string_pretty(&listing.artifacts)?);
         return Ok(ExitCode::SUCCESS);
     }
-    for artifact in artifacts {
+    for artifact in &listing.artifacts {
         let state = serde_json::to_value(artifact.state)?;
         say!(
             "{}\t{}\t{}\t{}",

@@ -1,7 +1,8 @@
 //! How far a transfer is: a bar on a terminal, plain lines elsewhere.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use std::cell::OnceCell;
+use larder_agent::artifacts::printable;
+use std::cell::{Cell, OnceCell};
 use std::io::IsTerminal as _;
 
 /// One transfer of several files.
@@ -9,6 +10,8 @@ use std::io::IsTerminal as _;
 pub(crate) struct Progress {
     verb: &'static str,
     bar: OnceCell<ProgressBar>,
+    files: Cell<usize>,
+    done: Cell<usize>,
 }
 
 impl Progress {
@@ -17,27 +20,42 @@ impl Progress {
         Self {
             verb,
             bar: OnceCell::new(),
+            files: Cell::new(0),
+            done: Cell::new(0),
         }
     }
 
-    /// The number of files is known.
-    pub(crate) fn begin(&self, files: usize) {
+    /// The number of files and their bytes are known.
+    pub(crate) fn begin(&self, files: usize, bytes: u64) {
+        self.files.set(files);
         if !std::io::stderr().is_terminal() {
             return;
         }
-        let bar = ProgressBar::new(files as u64).with_message(self.verb);
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} {elapsed}") {
+        let bar = ProgressBar::new(bytes);
+        let template =
+            "{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {msg} {elapsed}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         let _ = self.bar.set(bar);
+        self.count();
+    }
+
+    /// So many bytes are over.
+    pub(crate) fn bytes(&self, bytes: u64) {
+        if let Some(bar) = self.bar.get() {
+            // What is sent again makes it more than there is.
+            bar.set_position(bytes.min(bar.length().unwrap_or(bytes)));
+        }
     }
 
     /// A file is done.
     pub(crate) fn line(&self, text: &str) {
+        self.done.set(self.done.get() + 1);
         match self.bar.get() {
             Some(bar) => {
                 bar.suspend(|| say!("{text}"));
-                bar.inc(1);
+                self.count();
             }
             None => say!("{text}"),
         }
@@ -45,6 +63,7 @@ impl Progress {
 
     /// Something that is no result.
     pub(crate) fn note(&self, text: &str) {
+        let text = printable(text);
         match self.bar.get() {
             Some(bar) => bar.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),
@@ -55,6 +74,13 @@ impl Progress {
     pub(crate) fn end(&self) {
         if let Some(bar) = self.bar.get() {
             bar.finish_and_clear();
+        }
+    }
+
+    fn count(&self) {
+        if let Some(bar) = self.bar.get() {
+            let (done, files) = (self.done.get(), self.files.get());
+            bar.set_message(format!("{done}/{files} {}", self.verb));
         }
     }
 }

@@ -1,107 +1,161 @@
-//! What a person sees of a run: plain lines, on a terminal and elsewhere.
+//! What a person sees of a run: steps with their output as it comes, and what came of it. Plain lines where nobody
+//! looks at a terminal.
 
-use larder_agent::run::{Event, JobSummary, NodeSummary, StepResult};
-use larder_protocol::{JobState, StepState};
-use std::io::Write as _;
-use std::sync::Arc;
+mod screen;
+mod step;
+mod style;
+mod summary;
+
+#[cfg(test)]
+mod tests;
+
+use larder_agent::run::{Event, JobSummary, RunSummary};
+use screen::{Screen, Who};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use style::{Style, plain_name};
+
+/// How often a terminal is told what is running silently.
+const TICK: Duration = Duration::from_millis(200);
 
 /// Prints a run to the standard output as it happens. Clones print to the same place.
 #[derive(Clone, Debug)]
 pub(crate) struct RunView {
-    /// Whether output lines name their node.
-    names_nodes: Arc<std::sync::atomic::AtomicBool>,
+    screen: Arc<Mutex<Screen>>,
+    /// Addresses that begin with the first are shown with the second instead.
+    moved: Option<(String, String)>,
 }
 
 impl RunView {
     pub(crate) fn new() -> Self {
-        Self {
-            names_nodes: Arc::default(),
+        let style = Style::of_standard_output();
+        let screen = Arc::new(Mutex::new(Screen::new(Box::new(std::io::stdout()), style)));
+        if style.is_terminal {
+            tick(Arc::downgrade(&screen));
         }
+        Self {
+            screen,
+            moved: None,
+        }
+    }
+
+    /// Shows addresses below `from`, which end with this process, as the same below `to`.
+    pub(crate) fn with_moved(mut self, from: &str, to: &str) -> Self {
+        self.moved = Some((from.to_owned(), to.to_owned()));
+        self
     }
 
     /// Prints one event.
     pub(crate) fn show(&self, event: &Event<'_>) {
-        use std::sync::atomic::Ordering::Relaxed;
+        let mut screen = self.screen();
         match event {
-            Event::Notice { text } => say!("note: {text}"),
-            Event::Announced { build } => {
-                self.names_nodes.store(build.jobs.len() > 1, Relaxed);
-                say!("build {}: {}", build.number, build.url);
+            Event::Notice { text } => screen.notice(text),
+            Event::Announced { workflow, build } => {
+                let lanes = build
+                    .jobs
+                    .iter()
+                    .map(|job| Who::new(&job.id, &job.name, job.index));
+                screen.add_lanes(*workflow, lanes);
+                screen.line(&format!(
+                    "build {}: {}",
+                    build.number,
+                    self.link(&build.url)
+                ));
             }
-            Event::StepStarted { node, name, .. } => say!("{}── {name}", self.node(*node)),
-            Event::Output { bytes, .. } => {
-                // Whoever reads our output may have gone; the run goes on.
-                let _ = std::io::stdout().lock().write_all(bytes);
-            }
-            Event::StepFinished { node, step } => {
-                say!("{}{}", self.node(*node), step_line(step));
-            }
+            Event::JobNotRun {
+                workflow,
+                job,
+                reason,
+            } => screen.not_run(*workflow, job, reason),
+            Event::StepStarted {
+                id,
+                job,
+                node,
+                seq,
+                name,
+            } => screen.begin_step(Who::new(id, job, *node), *seq, name, Instant::now()),
+            Event::Output {
+                id,
+                job,
+                node,
+                seq,
+                bytes,
+            } => screen.output(Who::new(id, job, *node), *seq, bytes, Instant::now()),
+            Event::Kept {
+                id,
+                job,
+                node,
+                seq,
+                file,
+            } => screen.kept(Who::new(id, job, *node), *seq, file.size),
+            Event::StepFinished {
+                id,
+                job,
+                node,
+                step,
+            } => screen.end_step(Who::new(id, job, *node), step),
             _ => {}
         }
     }
 
-    /// Prints what came of the run, with links to what was kept.
-    pub(crate) fn summarize(&self, summary: &JobSummary) {
-        say!();
-        for node in &summary.nodes {
-            say!(
-                "{}{}: {}",
-                self.node(node.index),
-                summary.job,
-                outcome(node)
-            );
-            for warning in &node.warnings {
-                say!("  warning: {warning}");
+    /// Prints what came of all jobs, with links to what was kept.
+    pub(crate) fn summarize_run(&self, summary: &RunSummary) {
+        let mut screen = self.screen();
+        screen.line("");
+        for workflow in &summary.workflows {
+            for job in &workflow.jobs {
+                self.summarize_job(&mut screen, workflow.name.as_deref(), job);
             }
-            for problem in &node.problems {
-                say!("  problem: {problem}");
-            }
-            for file in &node.artifacts {
-                say!("  {}  {}", file.path, file.artifact.url);
-            }
+            screen.line(&format!("artifacts: {}", self.link(&workflow.build.url)));
         }
-        say!("artifacts: {}", summary.build.url);
     }
 
-    fn node(&self, index: u32) -> String {
-        let named = self.names_nodes.load(std::sync::atomic::Ordering::Relaxed);
-        if named {
-            format!("[node {index}] ")
-        } else {
-            String::new()
+    /// Prints what came of one job.
+    pub(crate) fn summarize(&self, job: &JobSummary) {
+        let mut screen = self.screen();
+        screen.line("");
+        self.summarize_job(&mut screen, None, job);
+        screen.line(&format!("artifacts: {}", self.link(&job.build.url)));
+    }
+
+    fn summarize_job(&self, screen: &mut Screen, workflow: Option<&str>, job: &JobSummary) {
+        if job.nodes.is_empty() {
+            let name = screen.name_of(workflow, &job.job);
+            screen.line(&format!("{name}: not run"));
         }
+        for node in &job.nodes {
+            let failed = screen.failures_of(&node.job_id);
+            let name = screen
+                .label_of(&node.job_id)
+                .unwrap_or_else(|| plain_name(&job.job));
+            let link = |url: &str| self.link(url);
+            for line in summary::of_node(&name, node, &failed, screen.style(), link) {
+                screen.line(&line);
+            }
+        }
+    }
+
+    fn link(&self, url: &str) -> String {
+        let moved = self.moved.as_ref();
+        let page = moved.and_then(|(from, to)| Some((to, url.strip_prefix(from.as_str())?)));
+        page.map_or_else(|| url.to_owned(), |(to, page)| format!("{to}{page}"))
+    }
+
+    fn screen(&self) -> MutexGuard<'_, Screen> {
+        self.screen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn step_line(step: &StepResult) -> String {
-    let seconds = step.duration.as_secs_f64();
-    let result = match (step.state, step.exit_status) {
-        (StepState::Passed, _) => "passed".to_owned(),
-        (StepState::Failed, Some(status)) => format!("failed with exit status {status}"),
-        (StepState::Failed, None) => "failed".to_owned(),
-        (StepState::Skipped, _) => {
-            return format!("── {}: skipped", step.name.lines().next().unwrap_or(""));
+/// Tells the terminal now and then what is running, for as long as there is a view.
+fn tick(screen: Weak<Mutex<Screen>>) {
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(TICK);
+            let Some(screen) = screen.upgrade() else {
+                return;
+            };
+            let mut screen = screen.lock().unwrap_or_else(PoisonError::into_inner);
+            screen.tick(Instant::now());
         }
-        (StepState::Canceled, _) => "canceled".to_owned(),
-        (StepState::TimedOut, _) => "timed out".to_owned(),
-        (StepState::Running, _) => "running".to_owned(),
-    };
-    format!("   {result} in {seconds:.1} s")
-}
-
-fn outcome(node: &NodeSummary) -> String {
-    let word = match node.outcome {
-        JobState::Passed => "passed",
-        JobState::Failed => "failed",
-        JobState::Canceled => "canceled",
-        JobState::TimedOut => "timed out",
-        JobState::Queued | JobState::Running => "running",
-    };
-    let kept = node.artifacts.len();
-    match node.exit_status {
-        Some(status) if status != 0 => {
-            format!("{word} with exit status {status}, {kept} artifacts kept")
-        }
-        _ => format!("{word}, {kept} artifacts kept"),
-    }
+    });
 }

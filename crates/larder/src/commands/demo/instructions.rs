@@ -1,11 +1,12 @@
 //! What the demo tells a person to try.
 
-use crate::commands::demo::{Ran, Running, certificate};
+use crate::commands::demo::{Ran, certificate};
+use crate::commands::embedded::Embedded;
 use anyhow::{Context as _, Result};
 use std::path::Path;
 
 pub(super) fn print(
-    running: &Running,
+    running: &Embedded,
     data: &Path,
     token: &str,
     link: &str,
@@ -15,7 +16,7 @@ pub(super) fn print(
     let program = program.display();
     let ca = std::path::absolute(certificate::ca_path(data))?;
     let ca = ca.display();
-    let (url, tls_url) = (&running.url, &running.tls_url);
+    let (url, tls_url) = (&running.url, running.tls_url.as_deref().unwrap_or_default());
     let first = ran.first().context("no sample ran")?;
     let build = first.summary.build.number;
     let job = first

@@ -1,7 +1,8 @@
 //! Reads everything that the samples kept back through both APIs and compares it with what was measured on this
 //! machine before it was sent.
 
-use crate::commands::demo::{Ran, Running, certificate};
+use crate::commands::demo::{Ran, certificate};
+use crate::commands::embedded::Embedded;
 use anyhow::{Context as _, Result, bail};
 use larder_agent::artifacts::StoredFile;
 use larder_agent::run::NodeSummary;
@@ -49,7 +50,7 @@ struct Reader {
 }
 
 pub(super) async fn compare(
-    running: &Running,
+    running: &Embedded,
     data: &Path,
     token: &str,
     ran: &[Ran],
@@ -75,7 +76,11 @@ pub(super) async fn compare(
             bail!("samples/{} kept no artifact", ran.name);
         }
         reader
-            .compare_as_circleci(&running.tls_url, ran, &mut compared)
+            .compare_as_circleci(
+                running.tls_url.as_deref().unwrap_or_default(),
+                ran,
+                &mut compared,
+            )
             .await?;
         reader
             .compare_as_buildkite(&running.url, ran, &mut compared)

@@ -63,6 +63,7 @@ async fn run_one(
     let view = RunView::new();
     let shown = view.clone();
     let summary = run::run(options, move |event| shown.show(&event)).await?;
+    let summary = summary.only_job().context("a sample has one job")?;
     view.summarize(&summary);
     Ok(Ran { name, summary })
 }

@@ -10,10 +10,22 @@ const WITH_EXAMPLES: &[&str] = &[
     "upload",
     "download",
     "list",
+    "search",
+    "shasum",
     "delete",
     "build start",
     "build finish",
     "admin",
+    "admin audit",
+    "admin user create",
+    "admin user password",
+    "admin user reset",
+    "admin user disable",
+    "admin user enable",
+    "admin project rename",
+    "admin project delete",
+    "admin project limit",
+    "admin build delete",
 ];
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{PATIENCE, Store, larder, output_within, wait_for};
+use crate::support::{PATIENCE, Store, larder, output_within, run, wait_for};
 
 /// What a CI system's script does, between two comparisons that end it when they fail.
 const BUILD: &str = r#"
@@ -117,4 +117,21 @@ fn sigterm_ends_an_idle_server_with_0_and_the_lock_is_free() {
             .stdout
             .starts_with("admin\tadmin\t")
     );
+}
+
+#[test]
+fn ready_tells_a_server_that_takes_work_from_one_that_cannot_and_from_none() {
+    let store = Store::new();
+    let mut server = store.serve().start();
+    let url = server.url.clone();
+    assert_eq!(run(&["ready", &url]).is(0).stdout, "ready\n");
+    let blobs = store.data().join("blobs");
+    std::fs::rename(&blobs, store.beside("aside")).unwrap();
+    run(&["ready", &url]).is(1).says(&["503", "\"blobs\""]);
+    std::fs::rename(store.beside("aside"), &blobs).unwrap();
+    run(&["ready", &format!("{url}/")]).is(0);
+    server.terminate();
+    assert!(server.wait(PATIENCE).success());
+    run(&["ready", &url]).is(3).says(&["readyz"]);
+    run(&["ready", "nonsense"]).is(2).says(&["nonsense"]);
 }

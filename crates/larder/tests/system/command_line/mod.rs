@@ -4,4 +4,5 @@ mod admin;
 mod exit_codes;
 mod help;
 mod life;
+mod operators;
 mod settings;

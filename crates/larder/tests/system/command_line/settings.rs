@@ -99,7 +99,12 @@ const WRONG: &[Wrong<'_>] = &[
             "LARDER__DATABASE__URL",
             "postgres://larder:hunter2@db/larder",
         )],
-        named: &["LARDER__DATABASE__URL", "not built yet", "sqlite:PATH"],
+        named: &[
+            "LARDER__DATABASE__URL",
+            "larder:…@db",
+            "keys.seal",
+            "openssl rand",
+        ],
         ..NOTHING
     },
     Wrong {
@@ -108,8 +113,23 @@ const WRONG: &[Wrong<'_>] = &[
         ..NOTHING
     },
     Wrong {
-        variables: &[("LARDER__BLOBS__URL", "s3://bucket/prefix")],
-        named: &["LARDER__BLOBS__URL", "not built yet", "file:DIR"],
+        variables: &[("LARDER__BLOBS__URL", "s3:///prefix")],
+        named: &[
+            "LARDER__BLOBS__URL",
+            "s3:///prefix",
+            "no bucket",
+            "file:DIR",
+        ],
+        ..NOTHING
+    },
+    Wrong {
+        variables: &[
+            ("LARDER__BLOBS__URL", "s3://bucket/prefix"),
+            ("LARDER__BLOBS__ENDPOINT", "http://127.0.0.1:1"),
+            ("LARDER__BLOBS__ACCESS_KEY", "key"),
+            ("LARDER__BLOBS__SECRET_KEY", "hunter2"),
+        ],
+        named: &["s3://bucket/prefix", "cannot be reached", "blobs.endpoint"],
         ..NOTHING
     },
     Wrong {

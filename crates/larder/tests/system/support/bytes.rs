@@ -1,5 +1,8 @@
 //! Bytes that can be made again from a seed.
 
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+
 /// A generator of numbers without patterns (splitmix64).
 #[derive(Clone, Debug)]
 pub(crate) struct Made(u64);
@@ -45,4 +48,13 @@ impl Made {
         bytes.truncate(size);
         bytes
     }
+}
+
+/// SHA-256 as lower-case hex.
+pub(crate) fn sha256_of(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }

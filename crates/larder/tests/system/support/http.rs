@@ -4,7 +4,7 @@
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
-use super::PATIENCE;
+use super::{PATIENCE, wait_for};
 
 /// Bytes of a body that are written at once.
 const PIECE: usize = 64 * 1024;
@@ -82,6 +82,15 @@ impl Client {
             Ok(opened) => Ok(opened),
             Err(error) => Err(sent.err().unwrap_or(error)),
         }
+    }
+
+    /// Waits until the server says that it is ready.
+    #[track_caller]
+    pub(crate) fn wait_until_ready(&self) {
+        wait_for("a server that is ready", PATIENCE, || {
+            let answer = self.get("/readyz", "").ok()?;
+            (answer.status == 200).then_some(())
+        });
     }
 
     /// The head of a request.
@@ -189,13 +198,25 @@ impl Opened {
     }
 
     pub(crate) fn declared(&self) -> Option<u64> {
-        header(&self.headers, "content-length").parse().ok()
+        self.header("content-length").parse().ok()
+    }
+
+    /// A header by its name in lower case; empty if there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let found = self.headers.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, value)| value)
     }
 }
 
 impl Read for Opened {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer)
+        // A read with a timeout is interrupted when the whole machine is halted for a moment.
+        loop {
+            match self.stream.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+                ended => return ended,
+            }
+        }
     }
 }
 
@@ -216,9 +237,4 @@ impl Answer {
         assert_eq!(self.status, status, "{}", self.text());
         self
     }
-}
-
-fn header<'a>(headers: &'a [(String, String)], name: &str) -> &'a str {
-    let found = headers.iter().find(|(known, _)| known == name);
-    found.map_or("", |(_, value)| value)
 }

@@ -6,11 +6,11 @@ mod program;
 mod server;
 mod store;
 
-pub(crate) use bytes::Made;
+pub(crate) use bytes::{Made, sha256_of};
 pub(crate) use http::{Answer, Client, Opened, Upload};
 pub(crate) use program::{Finished, interrupt, larder, output_within, run, wait_until_empty};
 pub(crate) use server::{Serve, ServeProcess};
-pub(crate) use store::{Job, PROJECT, Store};
+pub(crate) use store::{Job, PROJECT, Settings, Store};
 
 use std::time::{Duration, Instant};
 

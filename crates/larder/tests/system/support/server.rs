@@ -9,18 +9,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::program::kill;
-use super::{Client, PATIENCE, larder, wait_for};
+use super::{Client, PATIENCE, Settings, larder, wait_for};
 
 /// How a server is started.
 pub(crate) struct Serve {
     command: Command,
     data: PathBuf,
+    settings: Settings,
 }
 
 /// A server that runs; dropped, it is ended.
 pub(crate) struct ServeProcess {
     child: Child,
     data: PathBuf,
+    settings: Settings,
     /// `http://127.0.0.1:PORT` or `https://…`
     pub(crate) url: String,
     lines: Receiver<String>,
@@ -35,7 +37,15 @@ impl Serve {
         Self {
             command,
             data: data.to_owned(),
+            settings: Settings::new(),
         }
+    }
+
+    /// Settings in the environment, which `larder admin` takes too.
+    pub(crate) fn settings(mut self, settings: &Settings) -> Self {
+        self.command.envs(settings.iter().cloned());
+        self.settings.extend(settings.iter().cloned());
+        self
     }
 
     /// One more argument.
@@ -64,6 +74,7 @@ impl Serve {
         let mut server = ServeProcess {
             child,
             data: self.data,
+            settings: self.settings,
             url: String::new(),
             lines,
             stderr,
@@ -86,6 +97,10 @@ impl ServeProcess {
 
     pub(crate) fn data(&self) -> &Path {
         &self.data
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{Answer, Client, Finished, Serve, ServeProcess, run};
+use super::{Answer, Client, Finished, PATIENCE, Serve, ServeProcess, larder, output_within};
 
 /// Where the tests announce their builds.
 pub(crate) const PROJECT: &str = "github/acme/demo";
@@ -12,7 +12,11 @@ pub(crate) const PROJECT: &str = "github/acme/demo";
 /// The folder of a store; removed at the end.
 pub(crate) struct Store {
     folder: tempfile::TempDir,
+    settings: Settings,
 }
+
+/// Settings of the environment, which say where rows and bytes are; none of an embedded store.
+pub(crate) type Settings = Vec<(String, String)>;
 
 /// A running job.
 #[derive(Clone, Debug)]
@@ -24,9 +28,20 @@ pub(crate) struct Job {
 impl Store {
     /// One that does not exist yet.
     pub(crate) fn new() -> Self {
+        Self::with(Settings::new())
+    }
+
+    /// A folder of one of the servers over a store that is elsewhere.
+    pub(crate) fn with(settings: Settings) -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
+            settings,
         }
+    }
+
+    /// Whether all of it is in the folder.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.settings.is_empty()
     }
 
     /// The folder that `--data` names.
@@ -40,45 +55,44 @@ impl Store {
     }
 
     pub(crate) fn serve(&self) -> Serve {
-        Serve::over(&self.data())
+        Serve::over(&self.data()).settings(&self.settings)
     }
 
     /// Runs `larder admin` on it.
     #[track_caller]
     pub(crate) fn admin(&self, arguments: &[&str]) -> Finished {
-        admin(&self.data(), arguments)
+        admin(&self.data(), &self.settings, arguments)
     }
 
     /// A token that may do everything.
     #[track_caller]
     pub(crate) fn token(&self) -> String {
-        token(&self.data())
+        self.admin(&TOKEN).is(0).stdout.trim().to_owned()
     }
 }
 
-/// Runs `larder admin` on the store in a folder.
-#[track_caller]
-fn admin(data: &Path, arguments: &[&str]) -> Finished {
-    run(&[&["admin", "--data", data.to_str().unwrap()], arguments].concat())
-}
+/// Makes a token that may do everything.
+const TOKEN: [&str; 6] = ["token", "create", "--user", "admin", "--scopes", "admin"];
 
+/// Runs `larder admin` on the store of a folder and of settings.
 #[track_caller]
-fn token(data: &Path) -> String {
-    let arguments = ["token", "create", "--user", "admin", "--scopes", "admin"];
-    admin(data, &arguments).is(0).stdout.trim().to_owned()
+fn admin(data: &Path, settings: &Settings, arguments: &[&str]) -> Finished {
+    let mut command = larder(&["admin", "--data", data.to_str().unwrap()]);
+    command.args(arguments).envs(settings.iter().cloned());
+    output_within(PATIENCE, &mut command)
 }
 
 impl ServeProcess {
-    /// Runs `larder admin` through its socket.
+    /// Runs `larder admin` through its socket; where the store is shared, beside it.
     #[track_caller]
     pub(crate) fn admin(&self, arguments: &[&str]) -> Finished {
-        admin(self.data(), arguments)
+        admin(self.data(), self.settings(), arguments)
     }
 
     /// A token that may do everything.
     #[track_caller]
     pub(crate) fn token(&self) -> String {
-        token(self.data())
+        self.admin(&TOKEN).is(0).stdout.trim().to_owned()
     }
 }
 
