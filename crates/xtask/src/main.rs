@@ -30,7 +30,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Test(options) => return test::run(options),
+        Command::Test(options) => return test::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Tidy => tidy::check(process::root()),
     };

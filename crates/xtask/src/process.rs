@@ -3,12 +3,18 @@
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::io::IsTerminal;
+use std::io::{self, BufRead as _, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
-/// A command that takes longer hangs: the slowest one, a cold release build, takes a third of it on two cores.
-const SECONDS_MAX: u32 = 30 * 60;
+/// A command that takes longer hangs: the slowest one, the build of Garage, takes half of it on two cores that are
+/// busy with other work.
+const SECONDS_MAX: u32 = 45 * 60;
+/// Whoever outlives a command and still holds its output is waited for so long after the last line.
+const SILENCE_MAX: Duration = Duration::from_secs(1);
 
 /// The root of the repository.
 pub(crate) fn root() -> &'static Path {
@@ -73,6 +79,45 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command
         .status()
         .with_context(|| format!("start `{words}`"))?;
+    succeeded(&words, status)
+}
+
+/// The same, and shows every line of what the command says to `watch`. Both its outputs are one here, so that what it
+/// says stays in order.
+pub(crate) fn run_watched(command: &mut Command, mut watch: impl FnMut(&str)) -> Result<()> {
+    let words = describe(command);
+    println!("$ {words}");
+    let (reader, writer) = io::pipe()?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("start `{words}`"))?;
+    // What reads ends when the last writer does, and the command holds two.
+    command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
+    let (tell, lines) = mpsc::channel();
+    thread::spawn(move || {
+        let mut reader = BufReader::new(reader);
+        let mut line = Vec::new();
+        while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
+            if tell.send(std::mem::take(&mut line)).is_err() {
+                break;
+            }
+        }
+    });
+    loop {
+        match lines.recv_timeout(SILENCE_MAX) {
+            Ok(line) => {
+                let line = String::from_utf8_lossy(&line);
+                print!("{line}");
+                watch(line.trim_end());
+            }
+            Err(RecvTimeoutError::Timeout) if child.try_wait()?.is_none() => {}
+            Err(_) => return succeeded(&words, child.wait()?),
+        }
+    }
+}
+
+fn succeeded(words: &str, status: ExitStatus) -> Result<()> {
     match status.code() {
         Some(0) => Ok(()),
         Some(124 | 137) => bail!("`{words}` did not end within {SECONDS_MAX} s"),
@@ -114,6 +159,26 @@ mod tests {
         assert!(run(&mut command("true")).is_ok());
         let error = run(command("/bin/sh").args(["-c", "exit 3"])).unwrap_err();
         assert_eq!(error.to_string(), "`sh -c exit 3` exited with 3");
+    }
+
+    #[test]
+    fn every_line_of_a_command_is_seen_in_order() {
+        let mut seen = Vec::new();
+        let mut say = command("/bin/sh");
+        say.args(["-c", "echo one; echo two >&2; printf three; exit 3"]);
+        let outcome = run_watched(&mut say, |line| seen.push(line.to_owned()));
+        assert_eq!(seen, ["one", "two", "three"]);
+        assert!(outcome.is_err());
+    }
+
+    #[test]
+    fn who_outlives_a_command_is_not_waited_for() {
+        let mut leave = command("/bin/sh");
+        leave.args(["-c", "sleep 20 & echo $!"]);
+        let mut left = String::new();
+        assert!(run_watched(&mut leave, |line| left = line.to_owned()).is_ok());
+        // It is still there, or there would be nothing to kill.
+        assert!(run(command("kill").arg(left)).is_ok());
     }
 
     #[test]

@@ -1,22 +1,29 @@
 //! `cargo xtask test`: every check of the repository, part by part.
 
+mod stores;
+mod tally;
+
 use crate::folder::EmptyFolder;
 use crate::process::{self, cargo, command, root};
 use crate::tidy;
 use crate::tools::{self, Found, Program};
 use anyhow::{Result, ensure};
+use std::fmt;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// How much is checked.
-#[derive(Clone, Copy, Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Add the slow parts: licences, the release build, the demo
+    /// Add the slow parts: the tests on PostgreSQL and S3, licences, the release build, the demo
     #[arg(long)]
     full: bool,
     /// Add the parts that take longer than four minutes; implies --full
     #[arg(long)]
     long: bool,
+    /// Run these parts alone, whatever their tier
+    #[arg(long, value_name = "PART", value_parser = PARTS.iter().map(|part| part.name).collect::<Vec<_>>())]
+    only: Vec<String>,
 }
 
 /// One check with a name of its own in the closing table.
@@ -31,18 +38,31 @@ struct Part {
 enum Tier {
     Always,
     Full,
+    Long,
 }
 
 enum Outcome {
     Passed,
+    /// So many tests of the suites passed on one pair of stores.
+    Ran(Ran),
     /// It cannot run here, and why.
     Skipped(String),
+}
+
+/// Tests that passed with their rows and bytes in one place.
+#[derive(Clone, Copy, Debug)]
+struct Ran {
+    /// Where the rows and the bytes were, as the closing lines say it.
+    stores: &'static str,
+    tests: usize,
+    /// Whether anything was asked of those stores.
+    is_asked: bool,
 }
 
 /// How a part ended, in words.
 fn words(outcome: &Result<Outcome>) -> String {
     match outcome {
-        Ok(Outcome::Passed) => "passed".to_owned(),
+        Ok(Outcome::Passed | Outcome::Ran(_)) => "passed".to_owned(),
         Ok(Outcome::Skipped(reason)) => format!("skipped: {reason}"),
         Err(error) => format!("failed: {error:#}"),
     }
@@ -70,6 +90,11 @@ const PARTS: &[Part] = &[
         run: test,
     },
     Part {
+        name: "postgres",
+        tier: Tier::Always,
+        run: stores::postgres,
+    },
+    Part {
         name: "doc",
         tier: Tier::Always,
         run: doc,
@@ -83,6 +108,11 @@ const PARTS: &[Part] = &[
         name: "browser",
         tier: Tier::Always,
         run: browser,
+    },
+    Part {
+        name: "stores",
+        tier: Tier::Full,
+        run: stores::both,
     },
     Part {
         name: "deny",
@@ -99,10 +129,18 @@ const PARTS: &[Part] = &[
         tier: Tier::Full,
         run: demo,
     },
+    Part {
+        name: "length",
+        tier: Tier::Long,
+        run: length,
+    },
 ];
 
 /// Private items are documented too, so a link to one leads somewhere.
 const RUSTDOCFLAGS: &str = "-Dwarnings -Arustdoc::private_intra_doc_links";
+
+/// The modules of tests that take minutes are called so.
+const AT_LENGTH: &str = "at_length::";
 
 /// What the system tests use; each is a Debian package.
 const SYSTEM_TOOLS: &[Program] = &[
@@ -116,6 +154,7 @@ const SYSTEM_TOOLS: &[Program] = &[
     ("perl", "perl"),
     ("mkfs.ext4", "e2fsprogs"),
     ("mkfs.xfs", "xfsprogs"),
+    ("nginx", "nginx"),
 ];
 /// What the tests of the pages need.
 const BROWSER_TOOLS: &[Program] = &[
@@ -124,17 +163,17 @@ const BROWSER_TOOLS: &[Program] = &[
 ];
 
 /// Runs the parts in order; one that fails stops no other. The last line counts them.
-pub(crate) fn run(options: Options) -> ExitCode {
-    let tier = if options.full || options.long {
-        Tier::Full
-    } else {
-        Tier::Always
+pub(crate) fn run(options: &Options) -> ExitCode {
+    let tier = match options {
+        Options { long: true, .. } => Tier::Long,
+        Options { full: true, .. } => Tier::Full,
+        Options { .. } => Tier::Always,
     };
-    let results: Vec<_> = PARTS
-        .iter()
-        .filter(|part| part.tier <= tier)
-        .map(Finished::of)
-        .collect();
+    let is_meant = |part: &&Part| match options.only.as_slice() {
+        [] => part.tier <= tier,
+        only => only.iter().any(|name| name == part.name),
+    };
+    let results: Vec<_> = PARTS.iter().filter(is_meant).map(Finished::of).collect();
     let (table, is_green) = summary(&results);
     println!("\n{table}");
     if is_green {
@@ -175,6 +214,7 @@ impl Finished {
 fn summary(results: &[Finished]) -> (String, bool) {
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     let mut rows = vec![format!("{:<10} {:>8}  result\n", "part", "seconds")];
+    let mut ran = Vec::new();
     for Finished {
         name,
         took,
@@ -183,6 +223,10 @@ fn summary(results: &[Finished]) -> (String, bool) {
     {
         match outcome {
             Ok(Outcome::Passed) => passed += 1,
+            Ok(Outcome::Ran(tests)) => {
+                passed += 1;
+                ran.push(tests.to_string());
+            }
             Ok(Outcome::Skipped(_)) => skipped += 1,
             Err(_) => failed += 1,
         }
@@ -191,6 +235,9 @@ fn summary(results: &[Finished]) -> (String, bool) {
             took.as_secs_f64(),
             words(outcome)
         ));
+    }
+    if !ran.is_empty() {
+        rows.push(format!("\n{}", ran.join("; ")));
     }
     rows.push(format!(
         "\n{passed} passed, {failed} failed, {skipped} skipped"
@@ -217,8 +264,20 @@ fn tidy() -> Result<Outcome> {
     tidy::check(root()).map(|()| Outcome::Passed)
 }
 
+/// Tests that need PostgreSQL skip themselves where none can run.
 fn test() -> Result<Outcome> {
-    run_cargo(&["test", "--workspace", "--no-fail-fast"])
+    if let Found::Missing(reason) = tools::postgres()? {
+        println!("without tests that start PostgreSQL: {reason}");
+    }
+    let mut test = command(cargo());
+    test.args(["test", "--workspace", "--no-fail-fast"]);
+    let tests = tally::run(&mut test, stores::SUITES)?;
+    ensure!(tests > 0, "none of the suites ran");
+    Ok(Outcome::Ran(Ran {
+        stores: "SQLite and disk",
+        tests,
+        is_asked: true,
+    }))
 }
 
 fn doc() -> Result<Outcome> {
@@ -267,6 +326,23 @@ fn system() -> Result<Outcome> {
         "--",
         "--ignored",
         "--test-threads=2",
+        "--skip",
+        AT_LENGTH,
+    ])
+}
+
+/// The forms of tests that take minutes; each has a shorter one in another part.
+fn length() -> Result<Outcome> {
+    run_cargo(&[
+        "test",
+        "-p",
+        "larder",
+        "--test",
+        "system",
+        "--",
+        "--ignored",
+        "--test-threads=1",
+        AT_LENGTH,
     ])
 }
 
@@ -314,6 +390,17 @@ fn run_cargo(arguments: &[&str]) -> Result<Outcome> {
     process::run(command(cargo()).args(arguments)).map(|()| Outcome::Passed)
 }
 
+impl fmt::Display for Ran {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {} tests", self.stores, self.tests)?;
+        if self.is_asked {
+            Ok(())
+        } else {
+            out.write_str(" that never asked for them")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -348,6 +435,27 @@ mod tests {
         let (table, is_green) = summary(&[finished("fmt", Ok(Outcome::Passed))]);
         assert_eq!(table.lines().last(), Some("1 passed, 0 failed, 0 skipped"));
         assert!(is_green);
+    }
+
+    #[test]
+    fn the_tests_on_each_pair_of_stores_are_counted() {
+        let ran = |stores, tests, is_asked| {
+            Ok(Outcome::Ran(Ran {
+                stores,
+                tests,
+                is_asked,
+            }))
+        };
+        let results = [
+            finished("test", ran("SQLite and disk", 12, true)),
+            finished("postgres", ran("PostgreSQL and disk", 9, false)),
+            finished("stores", Err(anyhow!("it broke"))),
+        ];
+        let (table, _) = summary(&results);
+        let counted = "\nSQLite and disk: 12 tests; \
+                       PostgreSQL and disk: 9 tests that never asked for them\n\
+                       2 passed, 1 failed";
+        assert!(table.contains(counted), "{table}");
     }
 
     #[test]

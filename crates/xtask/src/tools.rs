@@ -2,10 +2,17 @@
 
 use crate::process;
 use anyhow::{Context, Result, bail};
+use larder_harness::Postgres;
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Once;
+use std::time::Instant;
+
+/// The release of Garage that tests run against.
+const GARAGE_VERSION: &str = "2.5.0";
+/// Names another Garage for tests.
+pub(crate) const GARAGE_PROGRAM: &str = "LARDER_TEST_GARAGE_PROGRAM";
 
 /// Whether what a part needs is at hand.
 #[derive(Debug)]
@@ -52,6 +59,106 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
 /// `dufs`, a file server with which `bench` compares; optimised, as people run it.
 pub(crate) fn dufs() -> Result<PathBuf> {
     cargo_install("dufs", &[])
+}
+
+/// PostgreSQL, whose programs are in nobody's PATH. Tests start servers of their own.
+pub(crate) fn postgres() -> Result<Found> {
+    let Some(reason) = Postgres::missing() else {
+        return Ok(Found::Here);
+    };
+    if !is_root()? || process::find("apt-get").is_none() {
+        return Ok(Found::Missing(reason));
+    }
+    forbid_cluster()?;
+    install(&["postgresql"])?;
+    match Postgres::missing() {
+        None => Ok(Found::Here),
+        Some(reason) => bail!("the package postgresql is installed, and still: {reason}"),
+    }
+}
+
+/// Debian's package would make a cluster and start its server; whoever has set up how keeps it.
+fn forbid_cluster() -> Result<()> {
+    let settings = Path::new("/etc/postgresql-common/createcluster.conf");
+    if settings.exists() {
+        return Ok(());
+    }
+    let folder = settings.parent().unwrap_or(settings);
+    fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    fs::write(settings, "create_main_cluster = false\n")
+        .with_context(|| format!("write {}", settings.display()))
+}
+
+/// Where Garage is, a store that speaks S3; or why it cannot be here.
+pub(crate) fn garage() -> Result<Result<PathBuf, String>> {
+    if let Some(program) = env::var_os(GARAGE_PROGRAM).filter(|path| !path.is_empty()) {
+        return Ok(Ok(program.into()));
+    }
+    let folder = cache()?.join(format!("garage-{GARAGE_VERSION}"));
+    let program = folder.join("bin").join("garage");
+    if program.is_file() {
+        return Ok(Ok(program));
+    }
+    // Any version tells whether there is a registry; one that is there and lacks ours is an error.
+    let mut look = process::command(process::cargo());
+    look.args(["info", "--quiet", "garage"]);
+    if !look.output().is_ok_and(|output| output.status.success()) {
+        let reason = format!("needs garage {GARAGE_VERSION}, and cargo reaches no registry");
+        return Ok(Err(reason));
+    }
+    println!("garage {GARAGE_VERSION} is built once for this machine; that takes many minutes");
+    let start = Instant::now();
+    let build = cache()?.join("build-garage");
+    let mut install = process::command(process::cargo());
+    install
+        .args(["install", "garage", "--version", GARAGE_VERSION, "--locked"])
+        // One engine for its rows, and neither its other protocol nor its metrics.
+        .args(["--no-default-features", "--features", "bundled-libs,lmdb"])
+        .args(["--quiet", "--root"])
+        .arg(&folder)
+        .env("CARGO_TARGET_DIR", &build)
+        // A server for tests need not be as fast as it can be; its build has to.
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
+    process::run(&mut install)?;
+    fs::remove_dir_all(&build).context("remove what the build of garage left")?;
+    println!(
+        "installed garage {GARAGE_VERSION} in {:.0} s",
+        start.elapsed().as_secs_f64()
+    );
+    Ok(Ok(program))
+}
+
+/// Buildkite's own agent, which uploads are compared with. Later releases use a module of a host that not every
+/// network lets a build fetch from.
+pub(crate) fn buildkite_agent() -> Result<PathBuf> {
+    go_install("github.com/buildkite/agent/v3", "3.78.0", "buildkite-agent")
+}
+
+/// A program of a Go module, kept in the user's cache under its version.
+fn go_install(module: &str, version: &str, name: &str) -> Result<PathBuf> {
+    let folder = cache()?.join(format!("{name}-{version}"));
+    let program = folder.join(name);
+    if program.is_file() {
+        return Ok(program);
+    }
+    if process::find("go").is_none() {
+        bail!("{name} needs Go");
+    }
+    // The program of a module's root is named after the folder before its major version.
+    let made = folder.join("agent");
+    process::run(
+        process::command("go")
+            .args(["install", &format!("{module}@v{version}")])
+            .env("GOBIN", &folder)
+            .env("GOFLAGS", "-mod=mod"),
+    )?;
+    if made.is_file() {
+        fs::rename(&made, &program).with_context(|| format!("name {}", program.display()))?;
+    }
+    Ok(program)
 }
 
 /// A program that is a package of the same name; kept in the user's cache, so built once per machine.

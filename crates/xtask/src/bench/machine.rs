@@ -77,18 +77,25 @@ pub(crate) fn memory(process: u32) -> Result<u64> {
 pub(crate) fn processor_time(process: u32) -> Result<Duration> {
     let path = format!("/proc/{process}/stat");
     let stat = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    ticks(&stat)
+    ticks(&stat, 2)
         .map(|ticks| TICK * ticks)
         .with_context(|| format!("no processor time in {path}"))
 }
 
-/// Fields 14 and 15 of `proc(5)`; the second field, a name in parentheses, may hold anything.
-fn ticks(stat: &str) -> Option<u32> {
+/// As [`processor_time`], with what the children used that it has waited for.
+pub(crate) fn processor_time_of_tree(process: u32) -> Result<Duration> {
+    let path = format!("/proc/{process}/stat");
+    let stat = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let all = ticks(&stat, 4).with_context(|| format!("no processor time in {path}"))?;
+    Ok(TICK * all)
+}
+
+/// Fields 14 and on, two or four of them, of `proc(5)`; the second field, a name in parentheses, may hold anything.
+fn ticks(stat: &str, fields: usize) -> Option<u32> {
     let (_, after_name) = stat.rsplit_once(')')?;
-    let mut fields = after_name.split_whitespace().skip(11);
-    let user: u32 = fields.next()?.parse().ok()?;
-    let system: u32 = fields.next()?.parse().ok()?;
-    user.checked_add(system)
+    let fields = after_name.split_whitespace().skip(11).take(fields);
+    let ticks: Vec<u32> = fields.map(str::parse).collect::<Result<_, _>>().ok()?;
+    (ticks.len() >= 2).then(|| ticks.iter().sum())
 }
 
 /// Has everything of the folder's file system written to the disk.
@@ -116,8 +123,8 @@ mod tests {
     #[test]
     fn processor_time_is_read_behind_any_name() {
         let stat = "7 (a) b (c) S 1 7 7 0 -1 4194304 100 0 0 0 12 34 0 0 20 0 1 0 5 6 7";
-        assert_eq!(ticks(stat), Some(46));
-        assert_eq!(ticks("7 (a) S 1"), None);
+        assert_eq!(ticks(stat, 2), Some(46));
+        assert_eq!(ticks("7 (a) S 1", 2), None);
         assert!(processor_time(std::process::id()).is_ok());
         assert!(memory(std::process::id()).unwrap() > 0);
     }

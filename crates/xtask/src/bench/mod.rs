@@ -8,6 +8,7 @@ mod http;
 mod machine;
 mod servers;
 mod table;
+mod upload;
 mod workload;
 
 use crate::folder::EmptyFolder;
@@ -47,6 +48,12 @@ pub(crate) struct Options {
     /// Measure the larder alone
     #[arg(long)]
     alone: bool,
+    /// Measure uploads from the command line instead, beside curl, `buildkite-agent` and cp
+    #[arg(long, conflicts_with_all = ["alone", "only", "reads", "writes", "listed"])]
+    upload: bool,
+    /// Small files of an upload
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    files: u64,
     /// Only workloads whose name contains this
     #[arg(long)]
     only: Option<String>,
@@ -57,9 +64,27 @@ pub(crate) struct Options {
 
 /// Builds, starts the servers, measures and prints the report.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    process::run(command(cargo()).args(["build", "--release", "--package", "larder"]))?;
+    let report = if options.upload {
+        upload::report(
+            options.runs(),
+            options.files(),
+            2 * options.sizes().large_mib,
+        )?
+    } else {
+        serving(options)?
+    };
+    println!("\n{report}");
+    if let Some(file) = &options.out {
+        fs::write(file, report).with_context(|| format!("write {}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// What the server does beside plain file servers.
+fn serving(options: &Options) -> Result<String> {
     let sizes = options.sizes();
     let workloads = options.workloads(&sizes)?;
-    process::run(command(cargo()).args(["build", "--release", "--package", "larder"]))?;
     // In the target folder: a temporary one may be kept in memory, where a sync costs nothing.
     let folder = EmptyFolder::make_in(&root().join("target"), "bench")?;
     let mut servers = vec![servers::larder(folder.path())?];
@@ -72,17 +97,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     machine::sync(folder.path())?;
     let rows = measure(&mut servers, &workloads, &sizes, options.runs())?;
-    let report = table::report(&servers, &rows, options.runs(), &Machine::of(folder.path()));
-    println!("\n{report}");
-    if let Some(file) = &options.out {
-        fs::write(file, report).with_context(|| format!("write {}", file.display()))?;
-    }
-    Ok(())
+    let machine = Machine::of(folder.path());
+    Ok(table::report(&servers, &rows, options.runs(), &machine))
 }
 
 impl Options {
     fn runs(&self) -> u32 {
         if self.quick { 2 } else { self.runs }
+    }
+
+    fn files(&self) -> u64 {
+        if self.quick { 500 } else { self.files }
     }
 
     fn sizes(&self) -> Sizes {

@@ -48,7 +48,7 @@ pub(crate) fn report(servers: &[Server], rows: &[Row], runs: u32, machine: &Mach
 }
 
 /// The table, a column for each server, the first of which is compared with each of the others.
-fn markdown(servers: &[&str], rows: &[Row]) -> String {
+pub(crate) fn markdown(servers: &[&str], rows: &[Row]) -> String {
     let mut table = format!("| median | {} |", servers.join(" | "));
     for peer in &servers[1..] {
         write!(table, " {} / {peer} |", servers[0]).unwrap_or_default();

@@ -345,7 +345,7 @@ fn put_at(
 }
 
 /// Bytes that do not compress, the same for the same seed (`xorshift64*`).
-fn random(length: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn random(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {

@@ -7,8 +7,9 @@ use super::tree::{File, Tree};
 /// A file or a folder (ending in `/`) in which something is allowed.
 type Places = &'static [&'static str];
 
-/// The server's configuration and the command line; xtask is a command line of its own.
+/// The server's configuration and the command line; xtask is a command line of its own, and the harness runs in tests.
 const READ_ENVIRONMENT: Places = &[
+    "crates/larder-harness/src/",
     "crates/larder-server/src/config.rs",
     "crates/larder-server/src/config/",
     "crates/larder/src/",
@@ -22,10 +23,12 @@ const READ_TIME: Places = &["crates/larder-core/src/clock.rs"];
 /// long something took: these measure real waiting, which a clock that a test sets cannot do.
 const READ_STOPWATCH: Places = &[
     "crates/larder-core/src/clock.rs",
+    "crates/larder-core/src/metadata/mod.rs",
     "crates/larder-server/src/listener/",
     "crates/larder-server/src/listener.rs",
     "crates/larder-server/src/http/request_log.rs",
     "crates/larder-agent/src/",
+    "crates/larder-harness/src/",
     "crates/larder/src/",
     "crates/xtask/src/",
 ];

@@ -59,6 +59,18 @@ const APART: &[Apart] = &[
         why: "the agent knows the server by larder-protocol alone",
     },
     Apart {
+        manifest: "crates/larder-harness/Cargo.toml",
+        never: &[
+            "larder",
+            "larder-agent",
+            "larder-core",
+            "larder-protocol",
+            "larder-server",
+        ],
+        tests_may: &[],
+        why: "the harness is other people's servers; the tests of every crate use it",
+    },
+    Apart {
         manifest: "crates/larder-protocol/Cargo.toml",
         never: &["larder", "larder-core", "larder-server", "larder-agent"],
         tests_may: &[],
@@ -73,10 +85,29 @@ const APART: &[Apart] = &[
             "tokio-postgres",
             "sqlx",
         ],
-        tests_may: &["rusqlite"],
+        tests_may: &["rusqlite", "tokio-postgres"],
         why: "the server uses the core and knows neither agent nor engine",
     },
 ];
+
+/// What is shipped, and so has no servers for tests among its dependencies.
+const SHIPPED: &[&str] = &[
+    "crates/larder/Cargo.toml",
+    "crates/larder-agent/Cargo.toml",
+    "crates/larder-core/Cargo.toml",
+    "crates/larder-protocol/Cargo.toml",
+    "crates/larder-server/Cargo.toml",
+];
+
+/// The same for each of them.
+fn shipped() -> impl Iterator<Item = Apart> {
+    SHIPPED.iter().map(|manifest| Apart {
+        manifest,
+        never: &["larder-harness"],
+        tests_may: &["larder-harness"],
+        why: "servers for tests are no part of what is shipped",
+    })
+}
 
 /// Crates that must not know each other do not.
 pub(super) fn crates_stay_apart(tree: &Tree) -> Vec<Violation> {
@@ -86,7 +117,9 @@ pub(super) fn crates_stay_apart(tree: &Tree) -> Vec<Violation> {
             .lines()
             .find(|(_, line)| line.trim() == "[dev-dependencies]")
             .map_or(usize::MAX, |(number, _)| number);
-        for apart in APART.iter().filter(|apart| apart.manifest == file.path) {
+        let shipped: Vec<_> = shipped().collect();
+        let aparts = APART.iter().chain(&shipped);
+        for apart in aparts.filter(|apart| apart.manifest == file.path) {
             for (line, name, _) in dependencies(file).filter(|(line, name, _)| {
                 let is_for_tests = *line > tests_begin && apart.tests_may.contains(name);
                 apart.never.contains(name) && !is_for_tests
@@ -272,6 +305,22 @@ mod tests {
             "crates/larder-core/Cargo.toml",
             "[dependencies]\n# hyper = 1\nhttpdate.workspace = true",
             false,
+        );
+    }
+
+    #[test]
+    fn servers_for_tests_are_not_shipped() {
+        let rule = crates_stay_apart;
+        for manifest in SHIPPED {
+            let dependency = "[dependencies]\nlarder-harness.workspace = true";
+            check(rule, manifest, dependency, true);
+            check(rule, manifest, &dependency.replace('[', "[dev-"), false);
+        }
+        check(
+            rule,
+            "crates/larder-harness/Cargo.toml",
+            "[dev-dependencies]\nlarder-core.workspace = true",
+            true,
         );
     }
 
