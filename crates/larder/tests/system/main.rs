@@ -4,14 +4,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod ci;
 mod command_line;
+mod configs;
 mod crash;
 mod demo;
 mod disk_full;
 mod documents;
 mod drain;
+mod interrupted;
 mod large;
+mod nginx;
+mod offline;
 mod power_cut;
 mod recipe;
+mod resume;
 mod support;
+mod transfer;
+mod workflow;
 mod write_order;
