@@ -5,7 +5,7 @@ use crate::artifacts::Artifacts;
 use crate::blobs::{Hasher, Measure as _};
 use crate::error::{Error, Result};
 use crate::metadata::parts::{self, Part};
-use crate::model::{ByteRange, Digests};
+use crate::model::{ByteRange, Digests, Sha256Digest};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,6 +22,44 @@ struct Prefix {
     /// The first part that is not measured.
     next: u32,
     hasher: Hasher,
+    /// Of the containers that were measured: another server may have found one of them lost, and have another one now.
+    containers: Hasher,
+}
+
+/// What an upload came to.
+pub(super) struct Measured {
+    pub(super) digests: Digests,
+    /// Of the containers whose bytes were measured.
+    containers: Sha256Digest,
+}
+
+impl Measured {
+    /// Whether it is these parts that were measured.
+    pub(super) fn is_of(&self, parts: &[Part]) -> bool {
+        self.containers == containers(parts)
+    }
+}
+
+fn containers(parts: &[Part]) -> Sha256Digest {
+    let mut containers = Hasher::default();
+    for part in parts {
+        containers.update(&part.container.to_le_bytes());
+    }
+    containers.finish().sha256
+}
+
+impl Prefix {
+    fn measured(&self) -> Measured {
+        Measured {
+            digests: self.hasher.clone().finish(),
+            containers: self.containers.clone().finish().sha256,
+        }
+    }
+}
+
+/// Somebody else has been at the upload.
+pub(super) fn has_changed() -> Error {
+    Error::Conflict("the upload has just changed; look at it again".into())
 }
 
 impl Prefixes {
@@ -69,16 +107,20 @@ impl Artifacts {
         });
     }
 
-    /// The digests of an upload of which all `parts` are held.
-    pub(super) async fn measured_parts(&self, artifact: i64, parts: u32) -> Result<Digests> {
+    /// The digests of an upload of which all these parts are held.
+    pub(super) async fn measured_parts(&self, artifact: i64, parts: &[Part]) -> Result<Measured> {
         let prefix = self.0.prefixes.of(artifact);
         let mut prefix = prefix.lock().await;
         self.advance(artifact, &mut prefix).await?;
-        if prefix.next != parts {
-            let gone = Error::Conflict("the upload has just changed; look at it again".into());
-            return Err(gone);
+        if !prefix.measured().is_of(parts) {
+            *prefix = Prefix::default();
+            self.advance(artifact, &mut prefix).await?;
         }
-        Ok(prefix.hasher.clone().finish())
+        let measured = prefix.measured();
+        if measured.is_of(parts) {
+            return Ok(measured);
+        }
+        Err(has_changed())
     }
 
     /// Goes on to the first part that is not held.
@@ -96,7 +138,9 @@ impl Artifacts {
                 return Ok(());
             }
             for (part, _) in run {
+                let container = part.container;
                 prefix.hasher = self.measure_part(part, prefix.hasher.clone()).await?;
+                prefix.containers.update(&container.to_le_bytes());
                 prefix.next += 1;
             }
         }

@@ -7,14 +7,16 @@ use crate::artifacts::commit::{Bytes, Keeper, Source, count_kept, is_same, measu
 use crate::artifacts::keep::{
     Kept, check_new, require_awaited, require_not_long_ended, require_running,
 };
+use crate::artifacts::measure::{Measured, has_changed};
 use crate::blobs::{Incoming, Measure, PartMeasure, Written};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, What};
 use crate::jobs::{JobOfBuild, LATE_FINISH_MS};
 use crate::metadata::artifacts as rows;
-use crate::metadata::{Room, Tx, audit, blobs, jobs, parts};
+use crate::metadata::parts::{self, Part};
+use crate::metadata::{Room, Tx, audit, blobs, jobs};
 use crate::model::{
-    Artifact, ArtifactId, ArtifactState, Digests, Job, JobId, NewArtifact, PartPlan, Principal,
+    Artifact, ArtifactId, ArtifactState, Job, JobId, NewArtifact, PartPlan, Principal,
     Sha256Digest, Upload,
 };
 use crate::space;
@@ -145,15 +147,36 @@ impl Artifacts {
         }
         require_awaited(&artifact)?;
         require_not_long_ended(&owner.job, self.0.clock.now())?;
-        let (artifacts, who) = (self.clone(), who.clone());
-        let finished = tokio::spawn(async move {
-            let artifact = artifacts.complete(&who, owner, artifact).await?;
-            let fresh = true;
-            Ok(Kept { artifact, fresh })
-        });
-        finished
+        let (artifacts, by) = (self.clone(), who.clone());
+        let finished = tokio::spawn(async move { artifacts.complete(&by, owner, artifact).await });
+        let finished = finished
             .await
-            .map_err(|error| Error::internal("finish an upload", error))?
+            .map_err(|error| Error::internal("finish an upload", error))?;
+        match finished {
+            Ok(artifact) => Ok(Kept {
+                artifact,
+                fresh: true,
+            }),
+            Err(error @ Error::Conflict(_)) => {
+                self.finished_beside(who, job, id).await?.ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The artifact, if the same request at the same time has finished it.
+    async fn finished_beside(
+        &self,
+        who: &Principal,
+        job: JobId,
+        id: ArtifactId,
+    ) -> Result<Option<Kept>> {
+        let (_, artifact) = self.upload_of(who, job, id).await?;
+        let is_finished = artifact.state == ArtifactState::Finished;
+        Ok(is_finished.then_some(Kept {
+            artifact,
+            fresh: false,
+        }))
     }
 
     /// Gives an upload up: its parts are freed.
@@ -254,13 +277,13 @@ impl Artifacts {
         artifact: Artifact,
     ) -> Result<Artifact> {
         let (pk, plan) = (artifact.number, self.plan_of(&artifact));
-        let held = self
+        let parts = self
             .0
             .database
-            .read(async move |tx| parts::held(tx, pk).await)
+            .read(async move |tx| parts::from(tx, pk, 0).await)
             .await?;
-        require_all(plan, &held)?;
-        let digests = match self.measured_parts(pk, plan.parts()).await {
+        require_all(plan, &parts)?;
+        let measured = match self.measured_parts(pk, &parts).await {
             Err(error @ Error::Internal { .. }) => {
                 return Err(self
                     .lost_parts(owner.build.project.number, pk, error)
@@ -268,13 +291,14 @@ impl Artifacts {
             }
             other => other?,
         };
+        let digests = &measured.digests;
         let expected = artifact.sha256.unwrap_or(digests.sha256);
         if digests.sha256 != expected || digests.size != artifact.size {
             self.0.prefixes.forget(pk);
             self.fail(who, artifact.id).await?;
             return Err(wrong_digest(digests.sha256, expected));
         }
-        let finished = self.commit_upload(who, owner, artifact, digests).await?;
+        let finished = self.commit_upload(who, owner, artifact, measured).await?;
         self.0.prefixes.forget(pk);
         Ok(finished)
     }
@@ -284,12 +308,12 @@ impl Artifacts {
         who: &Principal,
         owner: JobOfBuild,
         artifact: Artifact,
-        digests: Digests,
+        measured_parts: Measured,
     ) -> Result<Artifact> {
+        let digests = measured_parts.digests;
         let (blob, now) = (self.0.database.number().await?, self.0.clock.now());
         let keeper = self.keeper(who, &owner.build.project);
         let project = owner.build.project.number;
-        let plan = self.plan_of(&artifact);
         let damaged = self.damaged_twin(project, digests.size, digests.sha256);
         let damaged = damaged.await?;
         self.0
@@ -297,8 +321,9 @@ impl Artifacts {
             .write_in(Room::Project(project), async move |tx| {
                 heard_job(tx, owner.job.pk, owner.job.id, now).await?;
                 let parts = parts::from(tx, artifact.number, 0).await?;
-                let held: Vec<_> = parts.iter().map(|part| part.seq).collect();
-                require_all(plan, &held)?;
+                if !measured_parts.is_of(&parts) {
+                    return Err(has_changed());
+                }
                 let bytes = Bytes {
                     project,
                     source: Source::Parts {
@@ -490,8 +515,9 @@ async fn renew(tx: &mut Tx, artifact: i64, job: &Job, lease_ms: i64, now: Timest
     Err(no_longer_awaited())
 }
 
-fn require_all(plan: PartPlan, held: &[u32]) -> Result<()> {
-    let missed = plan.missing(held);
+fn require_all(plan: PartPlan, parts: &[Part]) -> Result<()> {
+    let held: Vec<_> = parts.iter().map(|part| part.seq).collect();
+    let missed = plan.missing(&held);
     if missed.is_empty() {
         return Ok(());
     }

@@ -1,5 +1,7 @@
 //! Files that come in parts.
 
+mod together;
+
 use crate::support::{OPERATOR, TestStore};
 use larder_core::model::{
     ArtifactId, ArtifactPath, ArtifactState, EndState, FileMode, Job, NewArtifact, Sha256Digest,
