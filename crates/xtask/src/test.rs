@@ -328,22 +328,21 @@ fn system() -> Result<Outcome> {
         "--test-threads=2",
         "--skip",
         AT_LENGTH,
+        "--skip",
+        stores::STORES,
     ])
 }
 
 /// The forms of tests that take minutes; each has a shorter one in another part.
 fn length() -> Result<Outcome> {
-    run_cargo(&[
-        "test",
-        "-p",
-        "larder",
-        "--test",
-        "system",
-        "--",
-        "--ignored",
-        "--test-threads=1",
-        AT_LENGTH,
-    ])
+    let mut test = command(cargo());
+    test.args(["test", "-p", "larder", "--test", "system", "--"])
+        .args(["--ignored", "--test-threads=1", AT_LENGTH]);
+    if let Some(reason) = stores::give_servers(&mut test)? {
+        println!("without tests of several servers: {reason}");
+        test.args(["--skip", stores::STORES]);
+    }
+    process::run(&mut test).map(|()| Outcome::Passed)
 }
 
 /// Licences, bans and sources; advisories live in a list that is not fetched here.

@@ -60,7 +60,10 @@ pub(crate) fn kill_under_uploads(store: &Store, kills: u64) {
         "{} files acknowledged; ready after {slowest:?} at most",
         ledger.len()
     );
-    assert!(ledger.len() as u64 > 5 * kills, "too few uploads to mean anything");
+    assert!(
+        ledger.len() as u64 > 5 * kills,
+        "too few uploads to mean anything"
+    );
     server.admin(&["gc"]).is(0);
     server.admin(&["check", "--strict"]).is(0);
 }

@@ -19,6 +19,7 @@ mod offline;
 mod power_cut;
 mod recipe;
 mod resume;
+mod stores;
 mod support;
 mod transfer;
 mod workflow;

@@ -1,0 +1,121 @@
+//! What is wrong with the settings of a database or a bucket is one line, and nothing is changed anywhere.
+
+use super::Cluster;
+use crate::support::{PATIENCE, Settings, Store, larder, output_within};
+
+/// A setting that is wrong, and what the refusal names.
+struct Wrong<'a> {
+    setting: &'a str,
+    change: &'a dyn Fn(&str) -> String,
+    named: &'a [&'a str],
+}
+
+#[test]
+#[ignore = "needs PostgreSQL and Garage"]
+fn what_is_wrong_is_one_line_and_nothing_is_changed() {
+    let cluster = Cluster::start();
+    let to = |text: &'static str| move |_: &str| text.to_owned();
+    let database = |url: &str| {
+        let (server, _) = url.rsplit_once('/').unwrap();
+        format!("{server}/nowhere")
+    };
+    let password = |url: &str| {
+        let (before, after) = url.split_once('@').unwrap();
+        let (user, _) = before.rsplit_once(':').unwrap();
+        format!("{user}:hunter2@{after}")
+    };
+    let port = |url: &str| {
+        let (before, after) = url.rsplit_once(':').unwrap();
+        let (_, database) = after.split_once('/').unwrap();
+        format!("{before}:1/{database}")
+    };
+    let wrong = [
+        Wrong {
+            setting: "DATABASE__URL",
+            change: &password,
+            named: &["password"],
+        },
+        Wrong {
+            setting: "DATABASE__URL",
+            change: &port,
+            named: &["no connection to the database", "refused"],
+        },
+        Wrong {
+            setting: "DATABASE__URL",
+            change: &database,
+            named: &["nowhere", "does not exist"],
+        },
+        Wrong {
+            setting: "BLOBS__URL",
+            change: &to("s3://nowhere"),
+            named: &["nowhere", "blobs.url"],
+        },
+        Wrong {
+            setting: "BLOBS__ENDPOINT",
+            change: &to("http://127.0.0.1:1"),
+            named: &["127.0.0.1:1", "blobs.endpoint"],
+        },
+        Wrong {
+            setting: "BLOBS__SECRET_KEY",
+            change: &to("hunter2"),
+            named: &["blobs.secret_key"],
+        },
+        Wrong {
+            setting: "BLOBS__ACCESS_KEY",
+            change: &to("GK0123456789"),
+            named: &["blobs.access_key"],
+        },
+        Wrong {
+            setting: "BLOBS__REGION",
+            change: &to("nowhere-1"),
+            named: &["nowhere-1", "blobs.region"],
+        },
+    ];
+    for Wrong {
+        setting,
+        change,
+        named,
+    } in &wrong
+    {
+        let mut settings = cluster.settings();
+        for (name, value) in &mut settings {
+            if name.strip_prefix("LARDER__") == Some(setting) {
+                *value = change(value);
+            }
+        }
+        check_refusal(settings, named);
+    }
+    let tables = "SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(cluster.ask(tables), "0", "a refused server made tables");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL and Garage"]
+fn a_database_of_a_newer_larder_is_left_as_it_is() {
+    let cluster = Cluster::start();
+    drop(cluster.replica("http://larder.test"));
+    cluster.ask("UPDATE schema_version SET version = version + 1");
+    let rows = "SELECT (SELECT version FROM schema_version), (SELECT COUNT(*) FROM account),
+        (SELECT COUNT(*) FROM audit), (SELECT last FROM counter WHERE name = 'row')";
+    let before = cluster.ask(rows);
+    check_refusal(cluster.settings(), &["database.url", "newer larder"]);
+    assert_eq!(cluster.ask(rows), before);
+}
+
+#[track_caller]
+fn check_refusal(settings: Settings, named: &[&str]) {
+    let store = Store::with(settings.clone());
+    let mut serve = larder(&["serve", "--listen", "127.0.0.1:0", "--data"]);
+    serve.arg(store.data()).envs(settings);
+    let refused = output_within(PATIENCE, &mut serve).is(2).says(named);
+    // Beside what the log says of what is well.
+    let is_trouble = |line: &&str| !line.contains(" INFO ");
+    let trouble: Vec<_> = refused.stderr.lines().filter(is_trouble).collect();
+    println!("{}", trouble.concat());
+    assert_eq!(trouble.len(), 1, "{trouble:?}");
+    assert_eq!(refused.stdout, "");
+    assert!(!refused.stderr.contains("hunter2"), "{}", refused.stderr);
+    for kept in ["meta.db", "blobs", "signing-keys.json"] {
+        assert!(!store.data().join(kept).exists(), "{kept} was made");
+    }
+}
