@@ -26,6 +26,10 @@ use super::guarded_io::{GuardedIo, STAND_IN_METHOD};
 use super::peer::Peer;
 use super::{Patience, PeerAddr, TrustedProxies};
 
+/// What a connection reads ahead and writes behind, each; a body that is being received takes twice as much. More than
+/// a head may have.
+const BUFFER_BYTES_MAX: usize = 128 * 1024;
+
 /// What every connection of a listener has in common.
 #[derive(Debug, Clone)]
 pub struct Terms {
@@ -63,7 +67,11 @@ pub async fn serve_connection<T, S>(
     let answer =
         service_fn(move |request| answer(request, service.clone(), peer.clone(), exchange.begin()));
     let mut connection =
-        pin!(http1::Builder::new().serve_connection(TokioIo::new(guarded), answer));
+        pin!(
+            http1::Builder::new()
+                .max_buf_size(BUFFER_BYTES_MAX)
+                .serve_connection(TokioIo::new(guarded), answer)
+        );
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
         () = terms.abort.cancelled() => return,

@@ -2,21 +2,21 @@
 
 use crate::blobs::Measure;
 use crate::error::{Context as _, Error, Result};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use tokio::task::spawn_blocking;
 
-/// Bytes gathered before a thread is asked to write them.
-const GATHERED_BYTES: usize = 256 * 1024;
+/// Bytes gathered before a thread is asked to write them; each upload on its way has room for so many.
+const GATHERED_BYTES: usize = 128 * 1024;
 
 /// A file without a name, which ends with the process, and what is measured of all that passed through it.
 pub(super) struct Spool<M> {
     /// Absent after a failure.
     state: Option<(File, M)>,
-    gathered: BytesMut,
+    gathered: Vec<u8>,
     length: u64,
 }
 
@@ -29,7 +29,7 @@ impl<M: Measure> Spool<M> {
         let file = spawn_blocking(make).await.map_err(broken)??;
         Ok(Self {
             state: Some((file, measure)),
-            gathered: BytesMut::new(),
+            gathered: Vec::with_capacity(GATHERED_BYTES),
             length: 0,
         })
     }
@@ -39,22 +39,31 @@ impl<M: Measure> Spool<M> {
         self.length
     }
 
-    pub(super) async fn push(&mut self, chunk: &[u8]) -> Result<()> {
-        self.gathered.extend_from_slice(chunk);
+    pub(super) async fn push(&mut self, mut chunk: &[u8]) -> Result<()> {
         self.length += chunk.len() as u64;
-        if self.gathered.len() >= GATHERED_BYTES {
-            self.write_out().await?;
+        while !chunk.is_empty() {
+            let room = GATHERED_BYTES - self.gathered.len();
+            let (now, later) = chunk.split_at(room.min(chunk.len()));
+            self.gathered.extend_from_slice(now);
+            chunk = later;
+            if self.gathered.len() == GATHERED_BYTES {
+                self.write_out().await?;
+            }
         }
         Ok(())
     }
 
     async fn write_out(&mut self) -> Result<()> {
-        let bytes = self.gathered.split().freeze();
-        self.with_file(move |file, measure| {
-            measure.update(&bytes);
-            file.write_all(&bytes)
-        })
-        .await
+        let mut bytes = std::mem::take(&mut self.gathered);
+        self.gathered = self
+            .with_file(move |file, measure| {
+                measure.update(&bytes);
+                file.write_all(&bytes)?;
+                bytes.clear();
+                Ok(bytes)
+            })
+            .await?;
+        Ok(())
     }
 
     /// All that waits, in memory; what comes next begins anew in the same file.
