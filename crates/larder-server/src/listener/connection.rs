@@ -66,12 +66,11 @@ pub async fn serve_connection<T, S>(
     let guarded = GuardedIo::new(io, terms.patience, Arc::clone(&exchange));
     let answer =
         service_fn(move |request| answer(request, service.clone(), peer.clone(), exchange.begin()));
-    let mut connection =
-        pin!(
-            http1::Builder::new()
-                .max_buf_size(BUFFER_BYTES_MAX)
-                .serve_connection(TokioIo::new(guarded), answer)
-        );
+    let mut connection = pin!(
+        http1::Builder::new()
+            .max_buf_size(BUFFER_BYTES_MAX)
+            .serve_connection(TokioIo::new(guarded), answer)
+    );
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
         () = terms.abort.cancelled() => return,

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::Cluster;
+use super::{Cluster, Replica};
 use crate::support::{Made, Upload};
 
 const UPLOADS: usize = 100;
@@ -13,7 +13,8 @@ const MEMORY_MAX: u64 = 256 * 1024 * 1024;
 #[test]
 #[ignore = "needs PostgreSQL and Garage"]
 fn uploads_at_the_same_time_take_little_memory() {
-    upload_together(12 * 1024 * 1024);
+    let (_cluster, replica) = upload_together(12 * 1024 * 1024);
+    replica.admin(&["check", "--strict"]).is(0);
 }
 
 mod at_length {
@@ -24,7 +25,7 @@ mod at_length {
     }
 }
 
-fn upload_together(bytes: u64) {
+fn upload_together(bytes: u64) -> (Cluster, Replica) {
     let cluster = Cluster::start();
     let replica = cluster.replica("http://larder.test");
     let client = replica.server.client();
@@ -57,7 +58,7 @@ fn upload_together(bytes: u64) {
         "{UPLOADS} uploads of {bytes} bytes at once: {most} bytes of memory, {idle} before them"
     );
     assert!(most <= MEMORY_MAX, "{most} bytes");
-    replica.admin(&["check", "--strict"]).is(0);
+    (cluster, replica)
 }
 
 /// Bytes without end, other ones for each number.

@@ -3,80 +3,68 @@
 use super::Cluster;
 use crate::support::{PATIENCE, Settings, Store, larder, output_within};
 
-/// A setting that is wrong, and what the refusal names.
-struct Wrong<'a> {
-    setting: &'a str,
-    change: &'a dyn Fn(&str) -> String,
-    named: &'a [&'a str],
-}
+/// A setting that is wrong, what it is instead, and what the refusal names.
+type Wrong = (&'static str, fn(&str) -> String, &'static [&'static str]);
+
+const WRONG: &[Wrong] = &[
+    (
+        "DATABASE__URL",
+        |url| {
+            let (before, after) = url.split_once('@').unwrap();
+            let (user, _) = before.rsplit_once(':').unwrap();
+            format!("{user}:hunter2@{after}")
+        },
+        &["password"],
+    ),
+    (
+        "DATABASE__URL",
+        |url| {
+            let (before, after) = url.rsplit_once(':').unwrap();
+            let (_, database) = after.split_once('/').unwrap();
+            format!("{before}:1/{database}")
+        },
+        &["no connection to the database", "refused"],
+    ),
+    (
+        "DATABASE__URL",
+        |url| {
+            let (server, _) = url.rsplit_once('/').unwrap();
+            format!("{server}/nowhere")
+        },
+        &["nowhere", "does not exist"],
+    ),
+    (
+        "BLOBS__URL",
+        |_| "s3://nowhere".to_owned(),
+        &["nowhere", "blobs.url"],
+    ),
+    (
+        "BLOBS__ENDPOINT",
+        |_| "http://127.0.0.1:1".to_owned(),
+        &["127.0.0.1:1", "blobs.endpoint"],
+    ),
+    (
+        "BLOBS__SECRET_KEY",
+        |_| "hunter2".to_owned(),
+        &["blobs.secret_key"],
+    ),
+    (
+        "BLOBS__ACCESS_KEY",
+        |_| "GK0123456789".to_owned(),
+        &["blobs.access_key"],
+    ),
+    (
+        "BLOBS__REGION",
+        |_| "nowhere-1".to_owned(),
+        &["nowhere-1", "blobs.region"],
+    ),
+];
 
 #[test]
 #[ignore = "needs PostgreSQL and Garage"]
 fn what_is_wrong_is_one_line_and_nothing_is_changed() {
     let cluster = Cluster::start();
-    let to = |text: &'static str| move |_: &str| text.to_owned();
-    let database = |url: &str| {
-        let (server, _) = url.rsplit_once('/').unwrap();
-        format!("{server}/nowhere")
-    };
-    let password = |url: &str| {
-        let (before, after) = url.split_once('@').unwrap();
-        let (user, _) = before.rsplit_once(':').unwrap();
-        format!("{user}:hunter2@{after}")
-    };
-    let port = |url: &str| {
-        let (before, after) = url.rsplit_once(':').unwrap();
-        let (_, database) = after.split_once('/').unwrap();
-        format!("{before}:1/{database}")
-    };
-    let wrong = [
-        Wrong {
-            setting: "DATABASE__URL",
-            change: &password,
-            named: &["password"],
-        },
-        Wrong {
-            setting: "DATABASE__URL",
-            change: &port,
-            named: &["no connection to the database", "refused"],
-        },
-        Wrong {
-            setting: "DATABASE__URL",
-            change: &database,
-            named: &["nowhere", "does not exist"],
-        },
-        Wrong {
-            setting: "BLOBS__URL",
-            change: &to("s3://nowhere"),
-            named: &["nowhere", "blobs.url"],
-        },
-        Wrong {
-            setting: "BLOBS__ENDPOINT",
-            change: &to("http://127.0.0.1:1"),
-            named: &["127.0.0.1:1", "blobs.endpoint"],
-        },
-        Wrong {
-            setting: "BLOBS__SECRET_KEY",
-            change: &to("hunter2"),
-            named: &["blobs.secret_key"],
-        },
-        Wrong {
-            setting: "BLOBS__ACCESS_KEY",
-            change: &to("GK0123456789"),
-            named: &["blobs.access_key"],
-        },
-        Wrong {
-            setting: "BLOBS__REGION",
-            change: &to("nowhere-1"),
-            named: &["nowhere-1", "blobs.region"],
-        },
-    ];
-    for Wrong {
-        setting,
-        change,
-        named,
-    } in &wrong
-    {
+    for (setting, change, named) in WRONG {
         let mut settings = cluster.settings();
         for (name, value) in &mut settings {
             if name.strip_prefix("LARDER__") == Some(setting) {
