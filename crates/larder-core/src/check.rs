@@ -138,7 +138,7 @@ impl Larder {
 }
 
 /// What of the bytes is not as on record, for people.
-fn difference(measured: &Digests, recorded: &Digests) -> Option<String> {
+pub(crate) fn difference(measured: &Digests, recorded: &Digests) -> Option<String> {
     let wrong: Vec<_> = [
         ("size", measured.size == recorded.size),
         ("SHA-1", measured.sha1 == recorded.sha1),

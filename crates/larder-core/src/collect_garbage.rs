@@ -49,8 +49,14 @@ impl Larder {
             .await?
             > 0
         {}
-        let (freed, given_up) = self.free_condemned_containers().await?;
-        let orphans = given_up + self.remove_orphans().await?;
+        let (freed, orphans) = match self.store.bytes_stay.try_write() {
+            Ok(_nobody_reads) => {
+                let (freed, given_up) = self.free_condemned_containers().await?;
+                (freed, given_up + self.remove_orphans().await?)
+            }
+            // The next sweep's.
+            Err(_) => (0, 0),
+        };
         Ok(Swept {
             abandoned,
             expired,

@@ -8,6 +8,7 @@
 //! downloads                              what is downloaded from private projects, on its way into the log
 //! deletion space                         what goes at once, and how much may stay
 //! collect_garbage retention check lease  what the store does for itself
+//!   backup
 //! store                                  rows, bytes, time, keys and settings together
 //! blobs                                  bytes: local disk, objects of a bucket, memory
 //! metadata                               rows: every SQL statement, on SQLite and PostgreSQL
@@ -18,6 +19,7 @@
 
 mod access;
 mod artifacts;
+mod backup;
 mod blobs;
 mod builds;
 mod check;
@@ -44,6 +46,7 @@ pub use access::{Access, IssuedToken, NewTokenRequest, SESSION_MS_MAX, SignedIn,
 pub use artifacts::{
     ArtifactFilter, Artifacts, Begun, DeletingScope, Holder, Kept, Link, Readable, Received,
 };
+pub use backup::{BackedUp, restore};
 pub use blobs::{BlobsAddress, ByteStream, Incoming, S3Address};
 pub use builds::{Announced, AnnouncedNode, BuildFilter, Builds};
 pub use check::{CheckReport, Fault};

@@ -19,6 +19,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// Keys that no longer sign are kept so long: no link lives longer.
 const RETIRED_MS: i64 = 13 * 60 * 60 * 1000;
 
+/// Of an embedded store, in its data folder.
+pub(crate) const KEYS_FILE: &str = "signing-keys.json";
+
 /// Where the keys that sign links are kept.
 #[derive(Clone)]
 pub enum Signing {
@@ -77,7 +80,7 @@ impl SigningKeys {
         clock: &Clock,
     ) -> Result<Self> {
         let home = match signing {
-            Signing::File => Home::File(data.join("signing-keys.json")),
+            Signing::File => Home::File(data.join(KEYS_FILE)),
             Signing::Sealed(seal) => Home::Database {
                 database: database.clone(),
                 seal: *seal,

@@ -62,7 +62,7 @@ impl Settings {
 }
 
 impl Settings {
-    fn database_folder(&self) -> Option<&Path> {
+    pub(crate) fn database_folder(&self) -> Option<&Path> {
         match &self.database {
             DatabaseAddress::Sqlite(file) => file.parent(),
             DatabaseAddress::Postgres(_) => None,
@@ -77,7 +77,7 @@ impl Settings {
     }
 
     /// A new store must not vanish with the folders that it lies in.
-    fn sync_folders(&self) -> Result<()> {
+    pub(crate) fn sync_folders(&self) -> Result<()> {
         let holders = [
             Some(&*self.data),
             self.database_folder(),
@@ -101,6 +101,8 @@ pub(crate) struct Store {
     pub(crate) prefixes: Prefixes,
     /// Downloads that are not in the log yet.
     pub(crate) downloads: Downloads,
+    /// Held by whoever reads bytes that rows of an earlier moment name; a sweep frees none meanwhile.
+    pub(crate) bytes_stay: tokio::sync::RwLock<()>,
     /// Of the last sweep by this process: when, and what [`Clock::elapsed_ms`] was.
     pub(crate) last_sweep: Mutex<Option<(Timestamp, i64)>>,
 }
@@ -133,6 +135,7 @@ impl Store {
             server: uuid::Uuid::new_v4(),
             prefixes: Prefixes::default(),
             downloads: Downloads::default(),
+            bytes_stay: tokio::sync::RwLock::default(),
             last_sweep: Mutex::new(None),
         };
         store.settings.sync_folders()?;

@@ -30,4 +30,4 @@ mod store;
 mod web;
 
 pub use server::Server;
-pub use store::{is_shared, open_store, store_exists};
+pub use store::{is_shared, open_store, restore_store, store_exists};

@@ -4,8 +4,10 @@ use crate::config::{BlobsConfig, BlobsUrl, Config, DatabaseUrl, Redirect};
 use anyhow::{Context as _, Result};
 use larder_core::clock::Clock;
 use larder_core::{
-    BlobsAddress, DatabaseAddress, Larder, PostgresAddress, S3Address, Settings, Signing,
+    BackedUp, BlobsAddress, DatabaseAddress, Error, Larder, PostgresAddress, S3Address, Settings,
+    Signing,
 };
+use std::path::Path;
 use std::time::Duration;
 
 /// Whether any number of servers, and commands beside them, may have the store open. Otherwise it has one owner at a
@@ -33,6 +35,15 @@ pub async fn open_store(config: &Config) -> Result<Larder> {
     Larder::open(settings, Clock::system())
         .await
         .with_context(|| format!("open the store in {place}"))
+}
+
+/// Makes the store of these settings from a backup; the caller holds its lock.
+pub async fn restore_store(config: &Config, folder: &Path) -> Result<BackedUp, Error> {
+    let settings = store_settings(config).map_err(|error| Error::Invalid {
+        field: "settings",
+        reason: format!("{error:#}"),
+    })?;
+    larder_core::restore(&settings, folder).await
 }
 
 fn store_settings(config: &Config) -> Result<Settings> {

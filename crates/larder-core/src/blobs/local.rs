@@ -60,6 +60,14 @@ impl LocalBlobs {
         })))
     }
 
+    pub(super) fn path_of(&self, key: &str) -> PathBuf {
+        self.0.path_of(key)
+    }
+
+    pub(super) fn temporary_path_of(&self, key: &str) -> PathBuf {
+        self.0.temporary_path_of(key)
+    }
+
     pub(super) async fn write<M: Measure>(
         &self,
         incoming: Incoming,
@@ -78,7 +86,7 @@ impl LocalBlobs {
         }
     }
 
-    pub(super) fn stream(&self, extents: &[Extent], range: ByteRange) -> Result<ByteStream> {
+    pub(crate) fn stream(&self, extents: &[Extent], range: ByteRange) -> Result<ByteStream> {
         let parts: Vec<_> = pieces(extents, range)
             .into_iter()
             .map(|piece| (self.0.path_of(&piece.container), piece.start, piece.length))
@@ -102,7 +110,7 @@ impl LocalBlobs {
         .await
     }
 
-    pub(super) async fn delete(&self, key: &str) -> Result<()> {
+    pub(crate) async fn delete(&self, key: &str) -> Result<()> {
         let path = self.0.path_of(key);
         blocking("remove a blob", move || match fs::remove_file(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
@@ -111,7 +119,7 @@ impl LocalBlobs {
         .await
     }
 
-    pub(super) async fn keys(&self) -> Result<Vec<String>> {
+    pub(crate) async fn keys(&self) -> Result<Vec<String>> {
         self.list(|found| match found {
             Found::Blob(key) => Some(key),
             Found::Stray(_) => None,

@@ -4,6 +4,7 @@
 mod folder;
 mod hashing;
 mod local;
+mod local_copy;
 mod local_read;
 mod memory;
 mod s3;
@@ -12,6 +13,7 @@ mod stream;
 pub(crate) use folder::{make_folder, sync_folder};
 pub(crate) use hashing::{Hasher, Measure, PartMeasure};
 pub(crate) use local::LocalBlobs;
+pub(crate) use local_copy::Copied;
 pub use s3::S3Address;
 pub(crate) use s3::{S3Blobs, try_bucket};
 pub use stream::{ByteStream, Incoming};

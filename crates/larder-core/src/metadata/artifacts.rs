@@ -408,6 +408,16 @@ pub(crate) async fn finished_after(
     tx.all(&sql, &values, artifact).await
 }
 
+/// Id and path of finished artifacts with these bytes, a few of them.
+pub(crate) async fn of_blob(tx: &mut Tx, blob: i64, limit: u32) -> Result<Vec<(String, String)>> {
+    tx.all(
+        "SELECT id, path FROM artifact WHERE blob_pk = ?1 AND state = 'finished' ORDER BY pk LIMIT ?2",
+        &[blob.into(), limit.into()],
+        |row| Ok((row.text(0)?, row.text(1)?)),
+    )
+    .await
+}
+
 impl Conditions {
     fn clause(&self, as_of: AsOf) -> (String, Vec<Value>) {
         let (column, pk) = match self.of {

@@ -226,6 +226,13 @@ pub(crate) async fn extents(tx: &mut Tx, blob: i64) -> Result<Vec<Extent>> {
     .await
 }
 
+/// Blobs after a row that have their bytes, in the order of rows.
+pub(crate) async fn kept_after(tx: &mut Tx, last: i64, limit: u32) -> Result<Vec<Blob>> {
+    let sql =
+        format!("{SELECT} WHERE pk > ?1 AND state IN ('live', 'condemned') ORDER BY pk LIMIT ?2");
+    tx.all(&sql, &[last.into(), limit.into()], blob).await
+}
+
 pub(crate) async fn by_pk(tx: &mut Tx, pk: i64) -> Result<Option<Blob>> {
     tx.first(&format!("{SELECT} WHERE pk = ?1"), &[pk.into()], blob)
         .await

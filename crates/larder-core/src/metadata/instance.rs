@@ -13,6 +13,12 @@ pub(crate) struct Sweeps {
     pub(crate) held_why: Option<String>,
 }
 
+/// Which store it is, for as long as there is one.
+pub(crate) async fn id(tx: &mut Tx) -> Result<String> {
+    tx.one("SELECT id FROM instance", &[], |row| row.text(0))
+        .await
+}
+
 pub(crate) async fn sweeps(tx: &mut Tx) -> Result<Sweeps> {
     tx.one("SELECT swept_at, held_why FROM instance", &[], |row| {
         Ok(Sweeps {

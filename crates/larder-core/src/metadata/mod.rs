@@ -26,6 +26,7 @@ pub(crate) mod projects;
 pub(crate) mod removal;
 pub(crate) mod sessions;
 pub(crate) mod signing_keys;
+pub(crate) mod snapshot;
 pub(crate) mod sqlite;
 mod sqlite_fault;
 pub(crate) mod steps;

@@ -68,6 +68,16 @@ pub(crate) async fn from(tx: &mut Tx, artifact: i64, seq: u32) -> Result<Vec<Par
     .await
 }
 
+/// Parts of all artifacts after a container's row, in the order of those.
+pub(crate) async fn after(tx: &mut Tx, container: i64, limit: u32) -> Result<Vec<Part>> {
+    tx.all(
+        &format!("{SELECT} WHERE part.container_pk > ?1 ORDER BY part.container_pk LIMIT ?2"),
+        &[container.into(), limit.into()],
+        part,
+    )
+    .await
+}
+
 /// Forgets the parts of an artifact, whose containers are its blob's now.
 pub(crate) async fn hand_over(tx: &mut Tx, artifact: i64) -> Result<()> {
     tx.execute(

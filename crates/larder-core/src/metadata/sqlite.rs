@@ -60,10 +60,7 @@ impl Sqlite {
             .name("metadata-writer".to_owned())
             .spawn(move || write_groups(connection, &queue))
             .context("start the writer thread")?;
-        let readers = Arc::new(Readers {
-            path: path.to_owned(),
-            idle: Mutex::new(Vec::new()),
-        });
+        let readers = Arc::new(Readers::new(path));
         Ok(Self { writer, readers })
     }
 
@@ -104,6 +101,10 @@ impl Sqlite {
         self.readers.read(work)
     }
 
+    pub(super) fn readers(&self) -> Arc<Readers> {
+        self.readers.clone()
+    }
+
     pub(crate) async fn scan<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -116,14 +117,22 @@ impl Sqlite {
     }
 }
 
+/// Connections that only read.
 #[derive(Debug)]
-struct Readers {
+pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
-    fn read<T>(&self, work: &impl AsyncFn(&mut Tx) -> Result<T>) -> Result<T> {
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    pub(super) fn read<T>(&self, work: &impl AsyncFn(&mut Tx) -> Result<T>) -> Result<T> {
         let idle = self
             .idle
             .lock()
@@ -150,7 +159,7 @@ impl Readers {
         result
     }
 
-    fn open(&self) -> rusqlite::Result<Connection> {
+    pub(super) fn open(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -396,10 +405,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("meta.db");
         let _writer = Sqlite::open(&path).unwrap();
-        let readers = Readers {
-            path,
-            idle: Mutex::default(),
-        };
+        let readers = Readers::new(&path);
         let connection = readers.open().unwrap();
         for sql in [
             "SELECT token.pk FROM token LEFT JOIN job ON job.pk = token.job_pk WHERE token.name = ?1",

@@ -101,18 +101,7 @@ impl TestStore {
     }
 
     pub(crate) async fn bytes(&self, artifact: &Artifact) -> Result<Vec<u8>, Error> {
-        let readable = self
-            .larder
-            .artifacts
-            .readable(OPERATOR, artifact.id)
-            .await?;
-        let mut stream = self.larder.artifacts.open(&readable, None).await?;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|error| Error::Unavailable(error.to_string()))?;
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(bytes)
+        bytes_in(&self.larder, artifact).await
     }
 
     /// A user with a personal token of every scope.
@@ -165,4 +154,16 @@ impl TestStore {
 
 pub(crate) fn slug() -> ProjectSlug {
     ProjectSlug::parse("github/acme/demo").unwrap()
+}
+
+/// All bytes of an artifact, as a larder gives them.
+pub(crate) async fn bytes_in(larder: &Larder, artifact: &Artifact) -> Result<Vec<u8>, Error> {
+    let readable = larder.artifacts.readable(OPERATOR, artifact.id).await?;
+    let mut stream = larder.artifacts.open(&readable, None).await?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|error| Error::Unavailable(error.to_string()))?;
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
 }

@@ -12,8 +12,9 @@ pub use lines::{AuditLine, AuditPage, ContentsLine, ProjectLine, TokenLine, User
 pub use socket::{AdminSocket, ask};
 
 use larder_core::model::Principal;
-use larder_core::{CheckReport, Error, Larder, Result, Swept};
+use larder_core::{BackedUp, CheckReport, Error, Larder, Result, Swept};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 const OPERATOR: &Principal = &Principal::Operator;
 
@@ -147,6 +148,11 @@ pub enum AdminRequest {
     Check,
     /// Frees what nothing needs any more.
     CollectGarbage,
+    /// Makes a backup while the store is in use.
+    Backup {
+        /// Absolute: a running server has another working directory.
+        folder: PathBuf,
+    },
 }
 
 /// A password on its way to the store; what prints it prints nothing of it.
@@ -192,6 +198,8 @@ pub enum AdminAnswer {
     Swept(Swept),
     /// The number of the key that signs from now on.
     KeyRotated(u16),
+    /// What a backup holds.
+    BackedUp(BackedUp),
 }
 
 /// Why an act was not done.
@@ -284,6 +292,7 @@ pub async fn perform(larder: &Larder, request: AdminRequest) -> Result<AdminAnsw
         R::RotateKeys => larder.rotate_keys().await.map(AdminAnswer::KeyRotated),
         R::Check => larder.check().await.map(AdminAnswer::Checked),
         R::CollectGarbage => larder.collect_garbage().await.map(AdminAnswer::Swept),
+        R::Backup { folder } => larder.backup(&folder).await.map(AdminAnswer::BackedUp),
     }
 }
 

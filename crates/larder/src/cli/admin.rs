@@ -1,6 +1,7 @@
 //! `larder admin`.
 
 use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AdminCommand {
@@ -36,6 +37,23 @@ pub(crate) enum AdminCommand {
     Keys(KeysCommand),
     /// Free what nothing needs any more, now.
     Gc,
+    /// Copy a store with its rows in SQLite and its bytes in a folder, while it is in use; exits 1 and names each artifact
+    /// that has not its exact bytes.
+    #[command(
+        after_help = "Again with the same DIR, only new files are copied; until it is finished, DIR is the former backup.\n\nExample:\n  larder admin backup /mnt/backup/larder"
+    )]
+    Backup {
+        /// Empty, not there yet, or an earlier backup of the same store; best on another disk.
+        dir: PathBuf,
+    },
+    /// Make a new store from a backup; exits 1 and names each artifact whose bytes the backup has not.
+    #[command(
+        after_help = "The store must not be there yet. What was interrupted goes on with the same command.\n\nExample:\n  larder admin --data /var/lib/larder restore /mnt/backup/larder"
+    )]
+    Restore {
+        /// What `larder admin backup` made.
+        dir: PathBuf,
+    },
 }
 
 #[derive(Args, Debug)]

@@ -3,12 +3,14 @@
 mod operator;
 mod password;
 mod print;
+mod restore;
 
 use crate::cli::{
     AdminBuildCommand, AdminCommand, AuditArguments, KeysCommand, ProjectCommand, RetentionCommand,
     TokenCommand, UserCommand,
 };
 use crate::failure::{FAILED, Failure, USAGE};
+use anyhow::anyhow;
 use larder_server::admin::{AdminAnswer, AdminRequest, AuditPage, AuditRequest};
 use larder_server::config::{Config, Overrides};
 use operator::Operator;
@@ -32,6 +34,9 @@ pub(crate) async fn run(
         let operator = Operator::reach(&config, false).await?;
         return audit(&operator, wanted, json).await;
     }
+    if let AdminCommand::Restore { dir } = command {
+        return restore::run(&config, &dir, json).await;
+    }
     let request = request(command)?;
     let operator = Operator::reach(&config, request.makes_a_store()).await?;
     let answer = operator.ask(request).await?;
@@ -46,6 +51,7 @@ pub(crate) async fn run(
         {
             Ok(ExitCode::from(FAILED))
         }
+        AdminAnswer::BackedUp(done) if !done.is_whole() => Ok(ExitCode::from(FAILED)),
         AdminAnswer::WouldDelete(_) => Ok(ExitCode::from(USAGE)),
         _ => Ok(ExitCode::SUCCESS),
     }
@@ -98,6 +104,14 @@ fn request(command: AdminCommand) -> Result<AdminRequest, Failure> {
         AdminCommand::Keys(KeysCommand::Rotate) => AdminRequest::RotateKeys,
         AdminCommand::Check { .. } => AdminRequest::Check,
         AdminCommand::Gc => AdminRequest::CollectGarbage,
+        AdminCommand::Backup { dir } => AdminRequest::Backup {
+            folder: std::path::absolute(dir)?,
+        },
+        AdminCommand::Restore { .. } => {
+            return Err(Failure::usage(anyhow!(
+                "a restore is no act on a store that is there"
+            )));
+        }
     })
 }
 

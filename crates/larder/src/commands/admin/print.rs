@@ -1,6 +1,6 @@
 //! What operators are shown: a line for each thing, with tabs between its columns.
 
-use larder_core::{CheckReport, Swept};
+use larder_core::{BackedUp, CheckReport, Fault, Swept};
 use larder_server::admin::{
     AdminAnswer, AuditLine, ContentsLine, ProjectLine, TokenLine, UserLine,
 };
@@ -24,6 +24,7 @@ pub(super) fn print(answer: &AdminAnswer, url: &str) {
         AdminAnswer::Checked(report) => print_report(report),
         AdminAnswer::Expired(artifacts) => say!("{artifacts} artifacts expired"),
         AdminAnswer::Swept(swept) => print_swept(swept),
+        AdminAnswer::BackedUp(done) => print_backed_up(done),
         AdminAnswer::KeyRotated(id) => {
             say!("key {id} signs from now on; links signed before stay good to their end");
         }
@@ -89,14 +90,7 @@ pub(super) fn print_act(act: &AuditLine) {
 }
 
 fn print_report(report: &CheckReport) {
-    for fault in &report.faults {
-        say!(
-            "damaged\t{}\t{}\t{}",
-            fault.artifact,
-            fault.path,
-            fault.what
-        );
-    }
+    report.faults.iter().for_each(print_fault);
     for key in &report.waste {
         say!("waste\t{key}");
     }
@@ -107,6 +101,28 @@ fn print_report(report: &CheckReport) {
         report.bytes,
         report.faults.len(),
         report.waste.len()
+    );
+}
+
+fn print_fault(fault: &Fault) {
+    say!(
+        "damaged\t{}\t{}\t{}",
+        fault.artifact,
+        fault.path,
+        fault.what
+    );
+}
+
+/// What a backup holds, or what came from one.
+pub(super) fn print_backed_up(done: &BackedUp) {
+    done.faults.iter().for_each(print_fault);
+    say!(
+        "{} files of {} bytes, of which {} of {} bytes were copied now: {} damaged",
+        done.files,
+        done.bytes,
+        done.new_files,
+        done.new_bytes,
+        done.faults.len()
     );
 }
 
