@@ -233,6 +233,11 @@ impl Postgres {
         process.context("resume a server that runs")?.resume()
     }
 
+    /// All that the server has said so far.
+    pub fn said(&self) -> Result<String> {
+        fs::read_to_string(self.log()).context("read the log of PostgreSQL")
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }

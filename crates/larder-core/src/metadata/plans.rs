@@ -1,6 +1,8 @@
 //! How the engine finds what the hot queries ask for: no one of them may read a whole table or sort what an index has in
 //! order. The statements are those that the functions of this folder run, as the engine saw them.
 
+mod postgres;
+
 use crate::clock::Timestamp;
 use crate::metadata::artifacts::{AsOf, Conditions, Of};
 use crate::metadata::{
@@ -48,6 +50,9 @@ fn open() -> (tempfile::TempDir, Tx) {
     (folder, Tx::sqlite(connection))
 }
 
+/// Looks at every statement that ran since the last look; the text says what they were for.
+type Check = fn(&Tx, &str);
+
 /// Asserts of every statement that ran since the last check that it reads by an index and in order.
 #[track_caller]
 fn check(tx: &Tx, query: &str) {
@@ -70,7 +75,68 @@ fn check(tx: &Tx, query: &str) {
 
 #[tokio::test]
 async fn things_are_found_by_an_index() {
-    let (_folder, tx) = &mut open();
+    let (_folder, mut tx) = open();
+    things(&mut tx, check).await;
+}
+
+#[tokio::test]
+async fn test_results_come_in_order_and_are_not_counted_one_by_one() {
+    let (_folder, mut tx) = open();
+    results_of_tests(&mut tx, check).await;
+}
+
+#[tokio::test]
+async fn artifacts_are_found_by_an_index() {
+    let (_folder, mut tx) = open();
+    artifacts_of_jobs(&mut tx, check).await;
+}
+
+#[tokio::test]
+async fn the_latest_job_is_one_seek_for_each_outcome() {
+    let (_folder, mut tx) = open();
+    latest_jobs(&mut tx, check).await;
+}
+
+#[tokio::test]
+async fn the_newest_builds_and_jobs_of_a_project_come_in_order() {
+    let (_folder, mut tx) = open();
+    newest(&mut tx, check).await;
+}
+
+#[tokio::test]
+async fn the_sweeper_reads_only_what_is_due() {
+    let (_folder, mut tx) = open();
+    sweeps(&mut tx, check).await;
+}
+
+#[tokio::test]
+async fn uploads_and_folders_are_found_by_an_index() {
+    let (_folder, mut tx) = open();
+    uploads_and_folders(&mut tx, check).await;
+}
+
+/// Of an embedded store alone.
+#[tokio::test]
+async fn what_a_backup_copies_comes_in_order() {
+    let (_folder, mut tx) = open();
+    blobs::kept_after(&mut tx, 0, 10).await.unwrap();
+    parts::after(&mut tx, 0, 10).await.unwrap();
+    artifacts::of_blob(&mut tx, 1, 10).await.unwrap();
+    check(&tx, "what a backup copies");
+}
+
+/// Everything below, which both engines are asked.
+async fn all_of_them(tx: &mut Tx, check: Check) {
+    things(tx, check).await;
+    results_of_tests(tx, check).await;
+    artifacts_of_jobs(tx, check).await;
+    latest_jobs(tx, check).await;
+    newest(tx, check).await;
+    sweeps(tx, check).await;
+    uploads_and_folders(tx, check).await;
+}
+
+async fn things(tx: &mut Tx, check: Check) {
     let slug = ProjectSlug::parse("github/acme/demo").unwrap();
     projects::by_slug(tx, &slug).await.unwrap();
     check(tx, "a project by its slug");
@@ -115,9 +181,7 @@ fn some_acts(project: ProjectSlug) -> AuditFilter {
     }
 }
 
-#[tokio::test]
-async fn test_results_come_in_order_and_are_not_counted_one_by_one() {
-    let (_folder, tx) = &mut open();
+async fn results_of_tests(tx: &mut Tx, check: Check) {
     let outcome = TestOutcome::Success;
     let place = TestPlace {
         outcome,
@@ -138,9 +202,7 @@ async fn test_results_come_in_order_and_are_not_counted_one_by_one() {
     check(tx, "the test results of a report");
 }
 
-#[tokio::test]
-async fn artifacts_are_found_by_an_index() {
-    let (_folder, tx) = &mut open();
+async fn artifacts_of_jobs(tx: &mut Tx, check: Check) {
     let finished = ArtifactState::Finished;
     artifacts::by_id(tx, AS_OF, ArtifactId::new(NOW))
         .await
@@ -175,9 +237,7 @@ async fn artifacts_are_found_by_an_index() {
     }
 }
 
-#[tokio::test]
-async fn the_latest_job_is_one_seek_for_each_outcome() {
-    let (_folder, tx) = &mut open();
+async fn latest_jobs(tx: &mut Tx, check: Check) {
     let outcomes = [JobOutcome::Passed, JobOutcome::Failed];
     for branch in [None, Some("main")] {
         for forks in [false, true] {
@@ -187,9 +247,7 @@ async fn the_latest_job_is_one_seek_for_each_outcome() {
     }
 }
 
-#[tokio::test]
-async fn the_newest_builds_and_jobs_of_a_project_come_in_order() {
-    let (_folder, tx) = &mut open();
+async fn newest(tx: &mut Tx, check: Check) {
     let of_project = builds::Conditions {
         projects: vec![1],
         ..builds::Conditions::default()
@@ -225,9 +283,7 @@ async fn the_newest_builds_and_jobs_of_a_project_come_in_order() {
     }
 }
 
-#[tokio::test]
-async fn the_sweeper_reads_only_what_is_due() {
-    let (_folder, tx) = &mut open();
+async fn sweeps(tx: &mut Tx, check: Check) {
     jobs::unheard(tx, NOW, None, 10).await.unwrap();
     check(tx, "jobs unheard of");
     artifacts::fail_overdue(tx, NOW).await.unwrap();
@@ -250,9 +306,7 @@ async fn the_sweeper_reads_only_what_is_due() {
     check(tx, "artifacts of a project that are past their retention");
 }
 
-#[tokio::test]
-async fn uploads_and_folders_are_found_by_an_index() {
-    let (_folder, tx) = &mut open();
+async fn uploads_and_folders(tx: &mut Tx, check: Check) {
     let sha256 = Sha256Digest([7; 32]);
     artifacts::awaiting_parts(tx, AS_OF, 1, "a", 2, sha256)
         .await
