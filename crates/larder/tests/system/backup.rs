@@ -101,14 +101,20 @@ impl Drop for EndsUploads<'_> {
     }
 }
 
+/// Makes a backup as soon as no other one is made there.
 #[track_caller]
 fn back_up(store: &Store, backup: &Path) {
     let backup = backup.to_str().unwrap();
-    let said = store.admin(&["backup", backup]).is(0).stdout;
+    let done = wait_for("a backup", PATIENCE, || {
+        let asked = store.admin(&["backup", backup]);
+        let must_wait = asked.stderr.contains("in use by another backup");
+        (!must_wait).then_some(asked)
+    });
+    let said = done.is(0).stdout;
     assert!(said.ends_with(": 0 damaged\n"), "{said}");
 }
 
-/// The command is killed; the server may go on with what it was asked for, until it has ended.
+/// The command is killed, perhaps before its server has heard of it; the server goes on with what it has heard.
 fn kill_a_backup(store: &Store, backup: &Path) {
     let mut asked = larder(&["admin", "--data"]);
     asked.arg(store.data()).arg("backup").arg(backup);
@@ -116,10 +122,6 @@ fn kill_a_backup(store: &Store, backup: &Path) {
     std::thread::park_timeout(Duration::from_millis(20));
     asked.kill().unwrap();
     asked.wait().unwrap();
-    wait_for("the end of a backup", PATIENCE, || {
-        let lock = std::fs::File::open(backup.join("LOCK")).unwrap();
-        lock.try_lock().is_ok().then_some(())
-    });
 }
 
 fn restore(data: &Path, backup: &Path) -> Finished {
