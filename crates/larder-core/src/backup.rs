@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::larder::Larder;
 use crate::metadata::{audit, instance};
 use crate::model::Principal;
-use copy::{Bytes, Trust};
+use copy::Bytes;
 use folder::{BackupFolder, Manifest};
 pub use restore::restore;
 use serde::{Deserialize, Serialize};
@@ -75,14 +75,15 @@ impl Larder {
         folder.copy_keys(&store.settings.data, generation)?;
         let rows = folder.rows_of(generation);
         let rows = store.database.snapshot_into(rows).await?;
-        let kept = folder.blobs()?;
+        let (kept, trust) = (folder.blobs()?, folder.begin()?);
         let bytes = Bytes {
             rows: &rows,
             from: blobs,
             to: &kept,
-            trust: Trust::WhatIsThere,
+            trust,
         };
         let done = bytes.copy().await?;
+        folder.end()?;
         folder.finish(&Manifest::new(id, generation, now, &done))?;
         folder.forget_others(generation)?;
         copy::remove_unnamed(&kept, &rows).await?;

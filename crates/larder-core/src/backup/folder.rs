@@ -1,6 +1,7 @@
 //! The folder of a backup: what lies where in it, and when it is one.
 
 use crate::backup::BackedUp;
+use crate::backup::copy::Trust;
 use crate::blobs::{LocalBlobs, make_folder, sync_folder};
 use crate::clock::Timestamp;
 use crate::error::{Context as _, Error, Result};
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 const MANIFEST: &str = "backup.json";
 const LOCK: &str = "LOCK";
+/// Is there while copies may be that nobody has read yet.
+const UNREAD: &str = "UNREAD";
 const BLOBS: &str = "blobs";
 const KEYS: &str = "signing-keys";
 const ROWS: &str = "rows";
@@ -155,6 +158,29 @@ impl BackupFolder {
 
     pub(super) fn keys_of(&self, generation: u64) -> PathBuf {
         self.root.join(format!("{KEYS}-{generation}.json"))
+    }
+
+    /// Notes that copies come now, and says whether those that are there were all read: an earlier backup may have ended
+    /// between a copy and the look at it.
+    pub(super) fn begin(&self) -> Result<Trust> {
+        let unread = self.root.join(UNREAD);
+        if unread.exists() {
+            return Ok(Trust::Nothing);
+        }
+        File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&unread)
+            .context_at("note that copies come", &unread)?;
+        sync_folder(&self.root)?;
+        Ok(Trust::WhatIsThere)
+    }
+
+    /// Notes that all copies were read and are durable.
+    pub(super) fn end(&self) -> Result<()> {
+        let unread = self.root.join(UNREAD);
+        fs::remove_file(&unread).context_at("note that all copies were read", &unread)
     }
 
     /// The copies of bytes.

@@ -232,6 +232,30 @@ async fn a_backup_that_was_interrupted_is_the_former_one() {
     assert_eq!(bytes_in(&larder, &second).await.unwrap(), b"second");
 }
 
+/// What was copied just before an interruption has perhaps not been read again.
+#[tokio::test]
+async fn copies_of_an_interrupted_backup_are_read_again() {
+    let Some((store, folder)) = open().await else {
+        return;
+    };
+    let job = store.job().await;
+    store.keep(&job, "a", b"first").await.unwrap();
+    back_up(&store, &folder).await;
+    let backup = folder.path().join("backup");
+    std::fs::write(&paths_in(&backup.join("blobs"))[0], b"FIRST").unwrap();
+    assert!(
+        back_up(&store, &folder).await.is_whole(),
+        "it was read once"
+    );
+    std::fs::write(backup.join("UNREAD"), b"").unwrap();
+    let done = back_up(&store, &folder).await;
+    assert_eq!(done.faults.len(), 1);
+    // The bad copy was not kept, so that a good one comes.
+    let done = back_up(&store, &folder).await;
+    assert_eq!((done.new_files, done.is_whole()), (1, true));
+    assert!(!backup.join("UNREAD").exists());
+}
+
 #[tokio::test]
 async fn folders_that_are_something_else_are_refused_and_left_alone() {
     let Some((store, folder)) = open().await else {
