@@ -16,6 +16,30 @@ use std::sync::Arc;
 pub struct Projects(pub(crate) Arc<Store>);
 
 impl Projects {
+    /// Changes a setting of a project, whose number `set` is given, and notes the act. Needs `admin` and the role of an
+    /// admin on the project.
+    pub(crate) async fn change_setting(
+        &self,
+        who: &Principal,
+        slug: &ProjectSlug,
+        act: &'static str,
+        what: String,
+        set: impl AsyncFn(&mut Tx, i64) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let (who, slug, now) = (who.clone(), slug.clone(), self.0.clock.now());
+        self.0
+            .database
+            .write(async move |tx| {
+                let Some(project) = projects::by_slug(tx, &slug).await? else {
+                    return Err(absent(&who, What::Project));
+                };
+                authorize(&who, Action::SetUpProject, Resource::project(&project))?;
+                set(tx, project.number).await?;
+                audit::record_in(tx, now, &who, &slug, act, &what).await
+            })
+            .await
+    }
+
     /// Makes a project, and its organization when that is new. Needs `admin`.
     pub async fn create(
         &self,

@@ -3,9 +3,8 @@
 //! Reads do not wait for this: a statement in `metadata/artifacts.rs` tells the state from the clock. What is here
 //! notes it in the rows, takes it from the counts and gives the bytes free.
 
-use crate::access::{Action, Resource, absent, authorize};
 use crate::clock::Timestamp;
-use crate::error::{Result, What};
+use crate::error::Result;
 use crate::larder::Larder;
 use crate::metadata::artifacts::{self, AsOf};
 use crate::metadata::{Room, Tx, audit, blobs, builds, instance, projects};
@@ -33,18 +32,10 @@ impl Projects {
         slug: &ProjectSlug,
         retention: Retention,
     ) -> Result<()> {
-        let (who, slug, now) = (who.clone(), slug.clone(), self.0.clock.now());
-        self.0
-            .database
-            .write(async move |tx| {
-                let Some(project) = projects::by_slug(tx, &slug).await? else {
-                    return Err(absent(&who, What::Project));
-                };
-                authorize(&who, Action::SetUpProject, Resource::project(&project))?;
-                projects::set_retention(tx, project.number, retention).await?;
-                let what = format!("{slug}: {retention}");
-                audit::record_in(tx, now, &who, &slug, "set retention", &what).await
-            })
+        let what = format!("{slug}: {retention}");
+        let set =
+            async move |tx: &mut Tx, project| projects::set_retention(tx, project, retention).await;
+        self.change_setting(who, slug, "set retention", what, set)
             .await
     }
 }

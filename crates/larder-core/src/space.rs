@@ -4,10 +4,9 @@
 //! by the statement that counts it, in the transaction that makes the artifact. Uploads that say their size are refused
 //! before their bytes come, too.
 
-use crate::access::{Action, Resource, absent, authorize};
 use crate::artifacts::Artifacts;
 use crate::error::{Error, Result, What};
-use crate::metadata::{Tx, audit, projects};
+use crate::metadata::{Tx, projects};
 use crate::model::{Principal, Project, ProjectSlug, SpaceLimit};
 use crate::projects::Projects;
 use crate::store::Settings;
@@ -21,19 +20,10 @@ impl Projects {
         slug: &ProjectSlug,
         limit: SpaceLimit,
     ) -> Result<()> {
-        let (who, slug, now) = (who.clone(), slug.clone(), self.0.clock.now());
-        self.0
-            .database
-            .write(async move |tx| {
-                let Some(project) = projects::by_slug(tx, &slug).await? else {
-                    return Err(absent(&who, What::Project));
-                };
-                authorize(&who, Action::SetUpProject, Resource::project(&project))?;
-                projects::set_space_limit(tx, project.number, limit).await?;
-                let what = format!("{slug}: {limit}");
-                audit::record_in(tx, now, &who, &slug, "set limit", &what).await
-            })
-            .await
+        let what = format!("{slug}: {limit}");
+        let set =
+            async move |tx: &mut Tx, project| projects::set_space_limit(tx, project, limit).await;
+        self.change_setting(who, slug, "set limit", what, set).await
     }
 }
 

@@ -1,9 +1,10 @@
 //! A private Garage, which speaks S3: one node, one bucket, one key.
 
 use crate::port;
-use crate::process::{self, Process, find, tied, wait_until};
+use crate::process::{find, tied, wait_until};
 use crate::secret;
-use anyhow::{Context, Result, bail, ensure};
+use crate::server::Server;
+use anyhow::{Context, Result};
 use rustix::process::Signal;
 use std::env;
 use std::fs;
@@ -31,7 +32,7 @@ const PORTS_MAX: usize = 5;
 /// It is killed when this program is, but then its folder stays.
 #[derive(Debug)]
 pub struct Garage {
-    process: Option<Process>,
+    server: Server,
     program: PathBuf,
     /// Where S3 is spoken.
     port: u16,
@@ -61,7 +62,7 @@ impl Garage {
             .tempdir()
             .context("make a folder for Garage")?;
         let mut server = Self {
-            process: None,
+            server: Server::new("Garage", folder.path().join("log")),
             program: program.to_owned(),
             port: 0,
             access_key: format!("GK{}", secret::hex(12)?),
@@ -76,7 +77,7 @@ impl Garage {
                 Ok(()) => return Ok(server),
                 Err(error) => refused = Some(error),
             }
-            if !process::last_words(&server.log()).contains("in use") {
+            if !server.server.last_words().contains("in use") {
                 break;
             }
         }
@@ -115,33 +116,24 @@ impl Garage {
 
     /// How many requests named the key since the server was made.
     pub fn requests(&self) -> Result<usize> {
-        let log = fs::read(self.log()).context("read the log of Garage")?;
-        let log = String::from_utf8_lossy(&log);
+        let log = self.server.said()?;
         let key = format!("(key {})", self.access_key);
         Ok(log.lines().filter(|line| line.contains(&key)).count())
     }
 
     /// Kills the server, as a crash would; returns when nothing of it is left.
     pub fn kill(&mut self) -> Result<()> {
-        let process = self.process.take();
-        process.context("kill a server that runs")?.kill()
+        self.server.kill()
     }
 
     /// Ends the server with care.
     pub fn stop(&mut self) -> Result<()> {
-        let process = self.process.take().context("stop a server that runs")?;
-        let status = process.end(Signal::TERM, STOP_MAX)?;
-        ensure!(
-            status.success(),
-            "Garage ended with {status}: {}",
-            process::last_words(&self.log())
-        );
-        Ok(())
+        self.server.stop(Signal::TERM, STOP_MAX)
     }
 
     /// Starts the server again, on the same ports with the same data; one that runs is stopped first.
     pub fn restart(&mut self) -> Result<()> {
-        if self.process.is_some() {
+        if self.server.runs() {
             self.stop()?;
         }
         let mut garage = tied(&self.program, None);
@@ -154,7 +146,7 @@ impl Garage {
             .env("GARAGE_DEFAULT_BUCKET", BUCKET)
             .env("RUST_LOG", "netapp=info,garage=info")
             .env("NO_COLOR", "1");
-        self.process = Some(Process::start("Garage", garage, &self.log())?);
+        self.server.start(garage)?;
         let answered = self.wait_for_answer();
         if answered.is_err() {
             self.end_now();
@@ -164,18 +156,12 @@ impl Garage {
 
     /// Stops the server where it is: connections stay open, and nothing answers.
     pub fn pause(&mut self) -> Result<()> {
-        let process = self.process.as_mut();
-        process.context("pause a server that runs")?.pause()
+        self.server.pause()
     }
 
     /// Lets a paused server go on.
     pub fn resume(&mut self) -> Result<()> {
-        let process = self.process.as_mut();
-        process.context("resume a server that runs")?.resume()
-    }
-
-    fn log(&self) -> PathBuf {
-        self.folder.path().join("log")
+        self.server.resume()
     }
 
     fn configure(&self, rpc_port: u16) -> Result<()> {
@@ -202,22 +188,15 @@ api_bind_addr = "{address}"
 
     fn wait_for_answer(&mut self) -> Result<()> {
         let address = self.address();
-        let log = self.log();
         let waited = wait_until(START_MAX, || {
-            let process = self.process.as_mut().context("no server was started")?;
-            if let Some(status) = process.ended()? {
-                bail!("Garage ended with {status}");
-            }
+            self.server.require_alive()?;
             Ok(answers(address).is_some())
         });
-        waited.with_context(|| {
-            let said = process::last_words(&log);
-            format!("wait until Garage answers; it said: {said}")
-        })
+        waited.context("wait until Garage answers")
     }
 
     fn end_now(&mut self) {
-        if let Some(process) = self.process.take() {
+        if let Some(process) = self.server.hand_over() {
             // Whatever is left of it, there is nobody to tell.
             drop(process.kill());
         }

@@ -4,6 +4,7 @@
 //!
 //! - `port`: ports that nobody is given by chance
 //! - `process`: a server's process and its children: how it starts, pauses and dies
+//! - `server`: one that is started, stopped and killed again and again
 //! - `secret`: passwords and keys for one run
 //! - `postgres`: a private PostgreSQL
 //! - `certificate`: its certificate, for tests of TLS
@@ -22,6 +23,7 @@ mod postgres;
 mod process;
 mod round_robin;
 mod secret;
+mod server;
 
 pub use chaos_proxy::{ChaosProxy, Mode, Moment, Side};
 pub use garage::Garage;

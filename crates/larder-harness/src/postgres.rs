@@ -3,9 +3,10 @@
 #[cfg(feature = "tls")]
 use crate::certificate::Certificate;
 use crate::port;
-use crate::process::{self, Process, find, is_root, tied, wait_until};
+use crate::process::{self, find, is_root, tied, wait_until};
 use crate::secret;
-use anyhow::{Context, Result, bail, ensure};
+use crate::server::Server;
+use anyhow::{Context, Result};
 use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::chown;
@@ -37,7 +38,7 @@ const CONNECTIONS_MAX: u32 = 400;
 /// It is killed when this program is, but then its folder stays.
 #[derive(Debug)]
 pub struct Postgres {
-    process: Option<Process>,
+    server: Server,
     /// Since the last start: what a killed server leaves in the kernel has to go by hand.
     was_killed: bool,
     programs: PathBuf,
@@ -96,7 +97,7 @@ impl Postgres {
             .tempdir()
             .context("make a folder for PostgreSQL")?;
         let mut server = Self {
-            process: None,
+            server: Server::new("PostgreSQL", folder.path().join("log")),
             was_killed: false,
             programs,
             port: 0,
@@ -119,7 +120,11 @@ impl Postgres {
                 Ok(()) => return Ok(server),
                 Err(error) => refused = Some(error),
             }
-            if !server.says("Address already in use") {
+            if !server
+                .server
+                .last_words()
+                .contains("Address already in use")
+            {
                 break;
             }
         }
@@ -175,8 +180,7 @@ impl Postgres {
 
     /// How often somebody other than this value connected since the cluster was made.
     pub fn connections(&self) -> Result<usize> {
-        let log = fs::read(self.log()).context("read the log of PostgreSQL")?;
-        let log = String::from_utf8_lossy(&log);
+        let log = self.server.said()?;
         let ours = ["psql", "createdb", "dropdb"].map(|name| format!("application_name={name}"));
         let connected = log
             .lines()
@@ -188,30 +192,22 @@ impl Postgres {
 
     /// Kills the server and all that it started, as a crash would; returns when nothing of it is left.
     pub fn kill(&mut self) -> Result<()> {
-        let process = self.process.take().context("kill a server that runs")?;
         self.was_killed = true;
-        process.kill()
+        self.server.kill()
     }
 
     /// Ends the server with care: transactions are rolled back, and everything is on the disk.
     pub fn stop(&mut self) -> Result<()> {
-        let process = self.process.take().context("stop a server that runs")?;
-        let status = process.end(Signal::INT, STOP_MAX)?;
-        ensure!(
-            status.success(),
-            "PostgreSQL ended with {status}: {}",
-            process::last_words(&self.log())
-        );
-        Ok(())
+        self.server.stop(Signal::INT, STOP_MAX)
     }
 
     /// Starts the server again, on the same port with the same data; one that runs is stopped first.
     pub fn restart(&mut self) -> Result<()> {
-        if self.process.is_some() {
+        if self.server.runs() {
             self.stop()?;
         }
         let command = self.command();
-        self.process = Some(Process::start("PostgreSQL", command, &self.log())?);
+        self.server.start(command)?;
         self.was_killed = false;
         let answered = self.wait_for_answer();
         if answered.is_err() {
@@ -223,31 +219,21 @@ impl Postgres {
 
     /// Stops the server and its children where they are: connections stay open, and nothing answers.
     pub fn pause(&mut self) -> Result<()> {
-        let process = self.process.as_mut();
-        process.context("pause a server that runs")?.pause()
+        self.server.pause()
     }
 
     /// Lets a paused server go on.
     pub fn resume(&mut self) -> Result<()> {
-        let process = self.process.as_mut();
-        process.context("resume a server that runs")?.resume()
+        self.server.resume()
     }
 
     /// All that the server has said so far.
     pub fn said(&self) -> Result<String> {
-        fs::read_to_string(self.log()).context("read the log of PostgreSQL")
+        self.server.said()
     }
 
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
-    }
-
-    fn log(&self) -> PathBuf {
-        self.folder.path().join("log")
-    }
-
-    fn says(&self, words: &str) -> bool {
-        process::last_words(&self.log()).contains(words)
     }
 
     /// Gives the folder and what is in it to the user that runs the server.
@@ -360,26 +346,19 @@ impl Postgres {
     }
 
     fn wait_for_answer(&mut self) -> Result<()> {
-        let log = self.log();
         let address = port::loopback(self.port);
         let waited = wait_until(START_MAX, || {
-            let process = self.process.as_mut().context("no server was started")?;
-            if let Some(status) = process.ended()? {
-                bail!("PostgreSQL ended with {status}");
-            }
+            self.server.require_alive()?;
             // A socket is asked first, because a process for each look would take longer than the start.
             Ok(std::net::TcpStream::connect(address).is_ok()
                 && self.run(FIRST_DATABASE, "\\conninfo").is_ok())
         });
-        waited.with_context(|| {
-            let said = process::last_words(&log);
-            format!("wait until PostgreSQL answers; it said: {said}")
-        })
+        waited.context("wait until PostgreSQL answers")
     }
 
     /// Ends the server without care, but so that the kernel keeps nothing of it.
     fn quit(&mut self) {
-        if let Some(process) = self.process.take() {
+        if let Some(process) = self.server.hand_over() {
             // Whatever is left of it, there is nobody to tell.
             self.was_killed = process.end(Signal::QUIT, QUIT_MAX).is_err();
         }

@@ -250,14 +250,7 @@ impl State {
             name,
             number: Some(number),
             index: job.index,
-            parallelism: 1,
-            state: JobState::Running,
-            exit_status: None,
-            created_at: String::new(),
-            started_at: None,
-            finished_at: None,
-            artifact_count: 0,
-            total_bytes: 0,
+            ..running()
         }
     }
 
@@ -383,18 +376,8 @@ impl State {
     fn job_body(&self, id: &str) -> JobBody {
         JobBody {
             id: id.to_owned(),
-            build_id: String::new(),
-            name: "build".to_owned(),
-            number: Some(1),
             index: self.jobs[id].index,
-            parallelism: 1,
-            state: JobState::Running,
-            exit_status: None,
-            created_at: String::new(),
-            started_at: None,
-            finished_at: None,
-            artifact_count: 0,
-            total_bytes: 0,
+            ..running()
         }
     }
 
@@ -465,4 +448,23 @@ pub(crate) fn no(status: u16, code: &str) -> Response<Full<Bytes>> {
             message: format!("the fake says {code}"),
         },
     )
+}
+
+/// A job that runs, as a server tells of it.
+pub(crate) fn running() -> JobBody {
+    JobBody {
+        id: String::new(),
+        build_id: String::new(),
+        name: "build".to_owned(),
+        number: Some(1),
+        index: 0,
+        parallelism: 1,
+        state: JobState::Running,
+        exit_status: None,
+        created_at: String::new(),
+        started_at: None,
+        finished_at: None,
+        artifact_count: 0,
+        total_bytes: 0,
+    }
 }

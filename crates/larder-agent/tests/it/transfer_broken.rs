@@ -1,10 +1,11 @@
 //! Servers that break off, forget and lie.
 
+use crate::fake::running;
 use crate::scripted::{Asked, answer, json, no, server};
 use crate::transfer::{JOB, download_of};
 use larder_agent::artifacts::{UploadOptions, download, upload};
 use larder_protocol::{
-    ArtifactBody, ArtifactList, ArtifactState, BeginUpload, JobBody, JobState, UploadBody,
+    ArtifactBody, ArtifactList, ArtifactState, BeginUpload, JobBody, UploadBody,
 };
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -41,18 +42,7 @@ fn artifact(path: &str, content: &[u8], url: &str) -> ArtifactBody {
 fn job() -> JobBody {
     JobBody {
         id: JOB.to_owned(),
-        build_id: String::new(),
-        name: "build".to_owned(),
-        number: Some(1),
-        index: 0,
-        parallelism: 1,
-        state: JobState::Running,
-        exit_status: None,
-        created_at: String::new(),
-        started_at: None,
-        finished_at: None,
-        artifact_count: 0,
-        total_bytes: 0,
+        ..running()
     }
 }
 

@@ -81,40 +81,24 @@ pub enum Kind {
     Histogram,
 }
 
-const fn counter(
-    name: &'static str,
-    labels: &'static [&'static str],
-    meaning: &'static str,
-) -> Metric {
-    Metric {
-        name,
-        kind: Kind::Counter,
-        labels,
-        meaning,
-    }
+type Labels = &'static [&'static str];
+
+const fn counter(name: &'static str, labels: Labels, meaning: &'static str) -> Metric {
+    metric(Kind::Counter, name, labels, meaning)
 }
 
-const fn gauge(
-    name: &'static str,
-    labels: &'static [&'static str],
-    meaning: &'static str,
-) -> Metric {
-    Metric {
-        name,
-        kind: Kind::Gauge,
-        labels,
-        meaning,
-    }
+const fn gauge(name: &'static str, labels: Labels, meaning: &'static str) -> Metric {
+    metric(Kind::Gauge, name, labels, meaning)
 }
 
-const fn histogram(
-    name: &'static str,
-    labels: &'static [&'static str],
-    meaning: &'static str,
-) -> Metric {
+const fn histogram(name: &'static str, labels: Labels, meaning: &'static str) -> Metric {
+    metric(Kind::Histogram, name, labels, meaning)
+}
+
+const fn metric(kind: Kind, name: &'static str, labels: Labels, meaning: &'static str) -> Metric {
     Metric {
         name,
-        kind: Kind::Histogram,
+        kind,
         labels,
         meaning,
     }
